@@ -1,0 +1,1 @@
+"""Sound in and out: sources, sinks, devices, files, resampling."""
