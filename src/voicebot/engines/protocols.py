@@ -10,11 +10,13 @@ Long work is a generator that looks at ``stop`` at every step and returns early 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from voicebot.audio.samples import Samples
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from voicebot.audio.samples import Samples
 
 __all__ = [
     "Asr",
