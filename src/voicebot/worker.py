@@ -1,0 +1,228 @@
+"""The one bridge between blocking engines and the event loop.
+
+An engine lives on one thread of its own. ``call`` runs one blocking function there and awaits its
+result; ``post`` queues one whose result nobody needs; ``stream`` turns a blocking generator into
+an async iterator through a bounded queue. Work is done in the order in which it was asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import threading
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from voicebot.errors import EngineError, EngineStuckError, VoicebotError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterator
+
+__all__ = ["Worker"]
+
+EngineT = TypeVar("EngineT")
+ResultT = TypeVar("ResultT")
+ItemT = TypeVar("ItemT")
+
+_JOIN_TIMEOUT_S = 2.0
+_SLOT_POLL_S = 0.05
+
+
+class _End:
+    """Marks the end of a stream in its queue; carries the exception that ended it, if any."""
+
+    def __init__(self, error: BaseException | None) -> None:
+        self.error = error
+
+
+class Worker(Generic[EngineT]):
+    """One thread that owns one engine.
+
+    Args:
+        name: the stage's name, as it stands in thread lists and error lines.
+        timeout_s: how long a call, or the next item of a stream, may take before the stage counts
+            as stuck. The thread cannot be killed: until it comes back, every call fails at once.
+    """
+
+    def __init__(self, name: str, *, timeout_s: float) -> None:
+        self.name = name
+        self._timeout_s = timeout_s
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._engine: EngineT | None = None
+        self._overdue: threading.Event | None = None
+        self._posted_error: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name=f"voicebot-{name}", daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+
+    async def load(self, factory: Callable[[], EngineT]) -> None:
+        """Build the engine on the thread that will drive it.
+
+        No time limit: loading may download or convert nothing, but a cold disk is slow.
+
+        Raises:
+            VoicebotError: whatever ``factory`` raises of the error tree.
+            EngineError: any other exception, with its text.
+        """
+
+        def build() -> None:
+            self._engine = factory()
+
+        await self._submit(build, timeout_s=None)
+
+    @property
+    def engine(self) -> EngineT:
+        """The loaded engine, to be touched on its own thread only.
+
+        Raises:
+            EngineError: it was never loaded.
+        """
+        if self._engine is None:
+            raise EngineError(f"the {self.name} stage is not loaded")
+        return self._engine
+
+    async def call(self, function: Callable[[EngineT], ResultT]) -> ResultT:
+        """Run ``function(engine)`` on the engine's thread and await its result.
+
+        Raises:
+            EngineStuckError: no result within the worker's time.
+            EngineError: what the engine raised, now or in an earlier ``post``.
+        """
+        self._raise_posted_error()
+        return await self._submit(lambda: function(self.engine), timeout_s=self._timeout_s)
+
+    def post(self, function: Callable[[EngineT], object]) -> None:
+        """Queue ``function(engine)`` and return at once.
+
+        An exception is kept and raised by the next ``call`` or ``stream``, so that nothing is lost.
+        """
+
+        def job() -> None:
+            try:
+                function(self.engine)
+            except BaseException as error:  # noqa: BLE001  # crosses to the loop in the next call
+                self._posted_error = error
+
+        self._jobs.put(job)
+
+    async def stream(
+        self, function: Callable[[EngineT, threading.Event], Iterator[ItemT]], *, ahead: int
+    ) -> AsyncGenerator[ItemT, None]:
+        """Iterate over ``function(engine, stop)`` on the engine's thread.
+
+        The generator runs at most ``ahead`` items in front of its reader. Closing this iterator,
+        or cancelling its reader, sets ``stop``; the thread ends the generator at its next look.
+
+        Raises:
+            EngineStuckError: no further item within the worker's time.
+            EngineError: what the engine raised, now or in an earlier ``post``.
+        """
+        self._raise_posted_error()
+        self._raise_if_overdue()
+        loop = asyncio.get_running_loop()
+        items: asyncio.Queue[ItemT | _End] = asyncio.Queue()
+        stop = threading.Event()
+        slots = threading.Semaphore(ahead)
+        done = threading.Event()
+
+        def hand_over(item: ItemT | _End) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has closed: nobody reads any more
+                loop.call_soon_threadsafe(items.put_nowait, item)
+
+        def job() -> None:
+            error: BaseException | None = None
+            try:
+                if not stop.is_set():
+                    for item in function(self.engine, stop):
+                        hand_over(item)
+                        while not slots.acquire(timeout=_SLOT_POLL_S):
+                            if stop.is_set():
+                                break
+                        if stop.is_set():
+                            break
+            except BaseException as raised:  # noqa: BLE001  # crosses to the reader
+                error = raised
+            done.set()
+            hand_over(_End(error))
+
+        self._jobs.put(job)
+        try:
+            while True:
+                try:
+                    item = await asyncio.wait_for(items.get(), self._timeout_s)
+                except TimeoutError:
+                    self._overdue = done
+                    raise self._stuck() from None
+                if isinstance(item, _End):
+                    if item.error is not None:
+                        raise self._as_engine_error(item.error) from item.error
+                    return
+                slots.release()
+                yield item
+        finally:
+            stop.set()
+
+    async def close(self, release: Callable[[EngineT], None]) -> None:
+        """Run ``release(engine)`` on the thread, then end it; a stuck thread is left behind."""
+        if self._engine is not None:
+            self.post(release)
+        self._jobs.put(None)
+        await asyncio.to_thread(self._thread.join, _JOIN_TIMEOUT_S)
+
+    async def _submit(self, function: Callable[[], ResultT], *, timeout_s: float | None) -> ResultT:
+        self._raise_if_overdue()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[ResultT] = loop.create_future()
+        done = threading.Event()
+
+        def settle(result: ResultT | None, error: BaseException | None) -> None:
+            if future.done():
+                return
+            if error is not None:
+                future.set_exception(self._as_engine_error(error))
+            else:
+                future.set_result(result)  # type: ignore[arg-type]  # None only beside an error
+
+        def job() -> None:
+            result: ResultT | None = None
+            error: BaseException | None = None
+            try:
+                if not future.cancelled():
+                    result = function()
+            except BaseException as raised:  # noqa: BLE001  # crosses to the caller
+                error = raised
+            done.set()
+            with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits any more
+                loop.call_soon_threadsafe(settle, result, error)
+
+        self._jobs.put(job)
+        try:
+            return await asyncio.wait_for(future, timeout_s)
+        except TimeoutError:
+            self._overdue = done
+            raise self._stuck() from None
+
+    def _raise_posted_error(self) -> None:
+        error, self._posted_error = self._posted_error, None
+        if error is not None:
+            raise self._as_engine_error(error) from error
+
+    def _raise_if_overdue(self) -> None:
+        if self._overdue is not None:
+            if not self._overdue.is_set():
+                raise self._stuck()
+            self._overdue = None
+
+    def _stuck(self) -> EngineStuckError:
+        return EngineStuckError(
+            f"the {self.name} stage gave no sign of life for {self._timeout_s:g} s",
+            "if it happens again, restart voicebot and run 'voicebot doctor'",
+        )
+
+    def _as_engine_error(self, error: BaseException) -> VoicebotError:
+        if isinstance(error, VoicebotError):
+            return error
+        return EngineError(f"the {self.name} stage failed ({type(error).__name__}: {error})")
