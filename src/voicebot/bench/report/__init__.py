@@ -1,0 +1,199 @@
+"""A run as one web page that needs nothing but itself.
+
+Styles, script and data are inside the page, its security policy lets no request out, and every
+chart is drawn here, so that it can be read without a network, without scripts and on paper.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import jiwer
+from markupsafe import Markup
+
+from voicebot.bench import summary as figures
+from voicebot.bench.files import write_text_atomically
+from voicebot.bench.record import BREAKDOWN_STAGES, Run, TurnRecord, to_json
+from voicebot.bench.report import latency_charts, turn_charts, wording
+from voicebot.text.normalise import normalise_words
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["render_report", "write_report"]
+
+_FOLDER = files("voicebot.bench.report")
+
+_STAGE_MEANING = {
+    "endpoint": "waiting to be sure that the caller is done",
+    "asr": "finishing the transcript",
+    "llm": "writing the first clause",
+    "tts": "making its first sample",
+    "output": "on its way through the sink",
+    "unattributed": "explained by no mark",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _WordDifference:
+    """A stretch of words: as expected, and as understood where that differs."""
+
+    expected: str
+    understood: str
+    equal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _TurnView:
+    """A turn with what the template shows of it."""
+
+    number: int
+    record: TurnRecord
+    trouble: tuple[str, ...]
+    sound: turn_charts.LaneChart
+    work: turn_charts.LaneChart | None
+    differences: tuple[_WordDifference, ...]
+    word_errors: int
+    unheard: str
+
+
+def render_report(run: Run) -> str:
+    """The page for ``run``, as HTML.
+
+    Raises:
+        ValueError: the run holds a number that is not finite.
+    """
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters.update(
+        ms=wording.as_ms,
+        number=wording.as_number,
+        percent=wording.as_percent,
+        interval=wording.as_interval,
+    )
+    template = environment.from_string(_read("page.html.jinja"))
+    style, script = _read("page.css"), _read("page.js")
+    return template.render(
+        run=run,
+        summary=run.summary,
+        meta=run.meta,
+        started=_in_words(run.meta.started_at),
+        caveats=figures.caveats(run),
+        target_ms=figures.TARGET_MS,
+        within=figures.share_within(run.turns, figures.TARGET_MS),
+        charts=_charts(run),
+        turns=[_view(number, turn) for number, turn in enumerate(run.turns, start=1)],
+        stages=[(stage, _STAGE_MEANING[stage]) for stage in BREAKDOWN_STAGES],
+        mean_breakdown=figures.mean_breakdown(run.turns),
+        config=wording.flatten(run.meta.config),
+        count=wording.as_count,
+        style=Markup(style),  # noqa: S704 - a file of this package
+        script=Markup(script),  # noqa: S704 - a file of this package
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        data=_embeddable(to_json(run)),
+    )
+
+
+def write_report(run: Run, path: Path) -> None:
+    """Write the page for ``run`` to ``path``, whole or not at all.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    write_text_atomically(path, render_report(run))
+
+
+def _charts(run: Run) -> dict[str, Any]:
+    scale = latency_charts.latency_scale(run.turns)
+    mean = figures.mean_breakdown(run.turns)
+    by_kind = {
+        kind: latency_charts.kind_strip([turn for turn in run.turns if turn.kind == kind], scale)
+        for kind in run.summary.by_kind
+    }
+    return {
+        "spread": latency_charts.spread_chart(run.turns, scale),
+        "cumulative": latency_charts.cumulative_chart(run.turns, scale),
+        "kinds": by_kind,
+        "kind_axis": latency_charts.strip_axis(scale),
+        "cascade": latency_charts.breakdown_cascade(mean) if mean else {},
+    }
+
+
+def _view(number: int, turn: TurnRecord) -> _TurnView:
+    differences = _differences(turn)
+    return _TurnView(
+        number=number,
+        record=turn,
+        trouble=_trouble(turn),
+        sound=turn_charts.sound_chart(turn),
+        work=turn_charts.work_chart(turn),
+        differences=differences,
+        word_errors=sum(
+            max(len(each.expected.split()), len(each.understood.split()))
+            for each in differences
+            if not each.equal
+        ),
+        unheard=turn.reply.removeprefix(turn.heard) if turn.heard else turn.reply,
+    )
+
+
+def _trouble(turn: TurnRecord) -> tuple[str, ...]:
+    named = (
+        (turn.cut_in, "cut-in"),
+        (turn.missed, "miss"),
+        (turn.failure is not None, "failure"),
+        (turn.underruns > 0, "stutter"),
+    )
+    return tuple(name for present, name in named if present)
+
+
+def _differences(turn: TurnRecord) -> tuple[_WordDifference, ...]:
+    if turn.text is None:
+        return ()
+    expected = normalise_words(turn.text)
+    understood = normalise_words(turn.transcript)
+    if not expected:
+        return ()
+    aligned = jiwer.process_words(" ".join(expected), " ".join(understood)).alignments[0]
+    return tuple(
+        _WordDifference(
+            expected=" ".join(expected[part.ref_start_idx : part.ref_end_idx]),
+            understood=" ".join(understood[part.hyp_start_idx : part.hyp_end_idx]),
+            equal=part.type == "equal",
+        )
+        for part in aligned
+    )
+
+
+def _in_words(started_at: str) -> str:
+    try:
+        moment = datetime.fromisoformat(started_at)
+    except ValueError:
+        return started_at
+    zone = f" {moment.tzname()}" if moment.tzinfo else ""
+    return f"{moment.day} {moment:%B %Y, %H:%M}{zone}"
+
+
+def _embeddable(data: object) -> Markup:
+    """JSON that cannot end the script element it stands in, whatever its strings hold."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for sign in "<>&\N{LINE SEPARATOR}\N{PARAGRAPH SEPARATOR}":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return Markup(text)  # noqa: S704 - nothing that HTML knows is left in it
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + b64encode(sha256(text.encode()).digest()).decode()
+
+
+def _read(name: str) -> str:
+    return _FOLDER.joinpath(name).read_text(encoding="utf-8")

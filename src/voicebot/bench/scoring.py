@@ -1,0 +1,207 @@
+"""From what was labelled, what was played and what the session says: the record of a turn.
+
+Pure. The label gives the true end, the played waveform gives the audible instants; the session's
+own facts only explain. Every instant is on the session's clock until the record is written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from voicebot.audio.loudness import audible_spans
+from voicebot.bench.record import Breakdown, Drafts, Span, TurnRecord
+from voicebot.events import Outcome
+from voicebot.timeline import Mark, Stage, Timeline, break_down
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from voicebot.audio.sinks import Playback
+    from voicebot.bench.callers import CallerTurn
+    from voicebot.events import TurnClosed
+
+__all__ = ["MISS_AFTER_S", "PlayedTurn", "heard_spans", "score"]
+
+MISS_AFTER_S = 5.0
+"""Nothing audible within this time of the true end is a miss (part of the contract)."""
+
+_ONSET_TOLERANCE_S = 0.5
+_JOIN_GAP_MS = 200.0
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedTurn:
+    """A caller's turn as it was played.
+
+    Attributes:
+        label: what the manifest says of it.
+        starts_s: the instant of its clip's first sample.
+        until_s: the instant at which the next turn's clip begins, or the end of the listening.
+        conversation: name of the conversation, None for a single turn.
+    """
+
+    label: CallerTurn
+    starts_s: float
+    until_s: float
+    conversation: str | None
+
+    @property
+    def true_end_s(self) -> float:
+        """The true end, on the session's clock."""
+        return self.starts_s + self.label.true_end_s
+
+
+def heard_spans(playbacks: Sequence[Playback], sample_rate_hz: int) -> list[tuple[float, float]]:
+    """When the bot could be heard, to the window of 10 ms; (start, end) on the session's clock."""
+    spans = []
+    for playback in playbacks:
+        for start, end in audible_spans(playback.samples, sample_rate_hz):
+            spans.append(
+                (
+                    playback.start_s + start / sample_rate_hz,
+                    playback.start_s + end / sample_rate_hz,
+                )
+            )
+    return spans
+
+
+def score(
+    turn: PlayedTurn,
+    *,
+    bot_spans: Sequence[tuple[float, float]],
+    closed: Sequence[TurnClosed],
+    underruns: int = 0,
+    is_warmup: bool = False,
+) -> TurnRecord:
+    """The record of one turn.
+
+    Args:
+        turn: as it was played.
+        bot_spans: all stretches in which the bot could be heard during the conversation.
+        closed: all turns of the conversation that the session took note of.
+        underruns: of the sink while this turn lasted.
+        is_warmup: not to be counted.
+    """
+    end_s = turn.true_end_s
+    own = _own(turn, closed)
+    answer = _answer(own)
+    audible_s = _audible(answer, bot_spans)
+    spans = [span for span in bot_spans if turn.starts_s <= span[1] and span[0] < turn.until_s]
+    speech_start_s = turn.starts_s + turn.label.start_s
+    overlap_s = sum(max(0.0, min(end, end_s) - max(start, speech_start_s)) for start, end in spans)
+    timeline = answer.timeline if answer is not None else Timeline()
+    breakdown = None
+    if audible_s is not None:
+        breakdown = _breakdown(timeline, end_s=end_s, audible_s=audible_s)
+        timeline.mark(Mark.AUDIBLE, audible_s)
+    started = sum(item.drafts_started for item in own)
+    return TurnRecord(
+        caller=turn.label.name,
+        kind=turn.label.kind,
+        true_end_s=turn.label.true_end_s,
+        audible_s=None if audible_s is None else round(audible_s - turn.starts_s, 6),
+        voice_to_voice_ms=None if audible_s is None else (audible_s - end_s) * 1000.0,
+        cut_in=overlap_s > 0,
+        overlap_ms=overlap_s * 1000.0,
+        missed=not any(end_s <= end and start <= end_s + MISS_AFTER_S for start, end in spans),
+        transcript=" ".join(item.transcript for item in own if item.outcome is Outcome.ANSWERED),
+        reply=answer.reply if answer is not None else "",
+        marks={mark.value: (at_s - end_s) * 1000.0 for mark, at_s in timeline.marks.items()},
+        breakdown_ms=breakdown,
+        drafts=Drafts(
+            started=started,
+            used=int(answer is not None),
+            discarded=started - int(answer is not None),
+            discarded_tokens=sum(item.discarded_tokens for item in own),
+        ),
+        text=turn.label.text,
+        heard=answer.heard if answer is not None else "",
+        conversation=turn.conversation,
+        speaker=turn.label.speaker,
+        speech=turn.label.speech,
+        outcome=answer.outcome.value if answer is not None else _unanswered(own),
+        bot_audio=tuple(
+            (start - turn.starts_s, end - turn.starts_s) for start, end in _joined(spans)
+        ),
+        spans=tuple(_waterfall(timeline, end_s)),
+        underruns=underruns,
+        failure=next((item.failure for item in own if item.failure), None),
+        warmup=is_warmup,
+    )
+
+
+def _own(turn: PlayedTurn, closed: Sequence[TurnClosed]) -> list[TurnClosed]:
+    first_s = turn.starts_s + turn.label.start_s - _ONSET_TOLERANCE_S
+    return [
+        item
+        for item in closed
+        if first_s <= item.speech_start_s < turn.until_s - _ONSET_TOLERANCE_S
+    ]
+
+
+def _answer(own: Sequence[TurnClosed]) -> TurnClosed | None:
+    """The reply that answers the whole turn is the last one given."""
+    answered = [item for item in own if item.outcome is Outcome.ANSWERED]
+    return answered[-1] if answered else None
+
+
+def _audible(answer: TurnClosed | None, bot_spans: Sequence[tuple[float, float]]) -> float | None:
+    left_s = None if answer is None else answer.timeline.marks.get(Mark.LEFT_SINK)
+    if left_s is None:
+        return None
+    return next((start for start, end in bot_spans if end > left_s), None)
+
+
+def _unanswered(own: Sequence[TurnClosed]) -> str:
+    return own[-1].outcome.value if own else Outcome.DISMISSED.value
+
+
+def _breakdown(timeline: Timeline, *, end_s: float, audible_s: float) -> Breakdown | None:
+    parts = break_down(timeline, end_s=end_s, audible_s=audible_s)
+    if parts is None:
+        return None
+    return Breakdown(
+        endpoint=parts.endpoint,
+        asr=parts.asr,
+        llm=parts.llm,
+        tts=parts.tts,
+        output=parts.output,
+        unattributed=parts.unattributed,
+    )
+
+
+def _waterfall(timeline: Timeline, end_s: float) -> list[Span]:
+    marks = timeline.marks
+    commit_s, soft_end_s = marks.get(Mark.COMMIT), marks.get(Mark.SOFT_END)
+    if commit_s is None or soft_end_s is None:
+        return []
+
+    def span(stage: Stage, start_s: float, stop_s: float, *, hidden: bool) -> Span:
+        return Span(stage.value, (start_s - end_s) * 1000.0, (stop_s - end_s) * 1000.0, hidden)
+
+    work = [
+        timeline.spans[stage]
+        for stage in (Stage.ASR, Stage.LLM, Stage.TTS)
+        if stage in timeline.spans
+    ]
+    work_is_last = bool(work) and work[-1].end_s > commit_s
+    rows = [
+        span(Stage.ENDPOINT, min(end_s, soft_end_s), soft_end_s, hidden=False),
+        span(Stage.ENDPOINT, soft_end_s, commit_s, hidden=work_is_last),
+    ]
+    rows += [span(item.stage, item.start_s, item.end_s, hidden=not work_is_last) for item in work]
+    if Mark.WRITTEN in marks and Mark.AUDIBLE in marks:
+        rows.append(span(Stage.OUTPUT, marks[Mark.WRITTEN], marks[Mark.AUDIBLE], hidden=False))
+    return rows
+
+
+def _joined(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Spans with no more than a short gap between words count as one, for the eye."""
+    joined: list[tuple[float, float]] = []
+    for start, end in spans:
+        if joined and (start - joined[-1][1]) * 1000.0 <= _JOIN_GAP_MS:
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((start, end))
+    return joined

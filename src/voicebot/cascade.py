@@ -1,0 +1,86 @@
+"""The cascade of a profile: its models loaded, each on a thread of its own, ready to converse."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from voicebot.stages import (
+    Stages,
+    ThreadedAsr,
+    ThreadedLlm,
+    ThreadedTts,
+    ThreadedTurnDetector,
+    ThreadedVad,
+)
+from voicebot.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from voicebot.engines.protocols import Asr, Llm, Tts, TurnDetector, Vad
+
+__all__ = ["EngineFactories", "running_stages"]
+
+EngineT = TypeVar("EngineT", bound="Vad | TurnDetector | Asr | Llm | Tts")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFactories:
+    """How each engine of a profile is built; each is called on the thread that will drive it."""
+
+    vad: Callable[[], Vad]
+    turn_detector: Callable[[], TurnDetector]
+    asr: Callable[[], Asr]
+    llm: Callable[[], Llm]
+    tts: Callable[[], Tts]
+
+
+@asynccontextmanager
+async def running_stages(
+    factories: EngineFactories, *, stage_timeout_s: float
+) -> AsyncIterator[Stages]:
+    """Load all engines side by side and hand out the stages; leaving closes them.
+
+    Raises:
+        VoicebotError: an engine could not be loaded; those that could are closed again.
+    """
+    async with AsyncExitStack() as stack:
+
+        def worker(name: str) -> Worker[EngineT]:
+            made: Worker[EngineT] = Worker(name, timeout_s=stage_timeout_s)
+            stack.push_async_callback(made.close, lambda engine: engine.close())
+            return made
+
+        vad: Worker[Vad] = worker("voice activity")
+        turn_detector: Worker[TurnDetector] = worker("turn completeness")
+        asr: Worker[Asr] = worker("recognition")
+        llm: Worker[Llm] = worker("language model")
+        tts: Worker[Tts] = worker("synthesis")
+        results = await asyncio.gather(
+            llm.load(factories.llm),
+            asr.load(factories.asr),
+            turn_detector.load(factories.turn_detector),
+            vad.load(factories.vad),
+            tts.load(factories.tts),
+            return_exceptions=True,
+        )
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        loop = asyncio.get_running_loop()
+
+        def to_loop(call: Callable[[], None]) -> None:
+            loop.call_soon_threadsafe(call)
+
+        yield Stages(
+            vad=ThreadedVad(vad, frame_samples=vad.engine.frame_samples),
+            turn_detector=ThreadedTurnDetector(
+                turn_detector, window_s=turn_detector.engine.window_s
+            ),
+            asr=ThreadedAsr(asr, to_loop=to_loop),
+            llm=ThreadedLlm(llm),
+            tts=ThreadedTts(tts, sample_rate_hz=tts.engine.sample_rate_hz),
+        )

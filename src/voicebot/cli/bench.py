@@ -1,0 +1,229 @@
+"""``voicebot bench``: callers speak, the clock runs, the report is written."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from voicebot.bench.callers import load_callers, recorded_callers_dir
+from voicebot.bench.files import write_text_atomically
+from voicebot.bench.meta import run_meta
+from voicebot.bench.record import AudioPath, ModelUsed, Run, TurnRecord, write_run
+from voicebot.bench.report import render_report
+from voicebot.bench.runner import BenchRunner, Measurements, RunnerRules
+from voicebot.bench.summary import summarise
+from voicebot.bench.table import run_table
+from voicebot.cascade import running_stages
+from voicebot.cli.startup import prepare_models, seconds_since_start
+from voicebot.errors import OutputError
+from voicebot.profiles import engine_factories, new_history, session_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from voicebot.bench.callers import Caller
+    from voicebot.cli.context import CliContext
+    from voicebot.models.store import ModelStore
+    from voicebot.profiles import ChosenProfile
+
+__all__ = ["bench_command"]
+
+
+@click.command("bench")
+@click.option("--profile", metavar="NAME", help="Which engines and models take part.")
+@click.option(
+    "--callers",
+    "callers_dir",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="A folder of callers; without it, the recorded callers that come with voicebot.",
+)
+@click.option("--kind", metavar="KIND", help="Only callers of this kind.")
+@click.option("--limit", type=int, metavar="N", help="At most N callers, sampled over the kinds.")
+@click.option("--seed", type=int, metavar="N", help="Which sample, and of the faint room noise.")
+@click.option(
+    "--out",
+    "out_dir",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where run.json and report.html go; without it, a new folder in bench.out_dir.",
+)
+@click.pass_obj
+def bench_command(
+    context: CliContext,
+    *,
+    profile: str | None,
+    callers_dir: Path | None,
+    kind: str | None,
+    limit: int | None,
+    seed: int | None,
+    out_dir: Path | None,
+) -> None:
+    """Measure how fast it answers.
+
+    Plays every caller in real time through the same session that chat uses, writes run.json and
+    report.html, and prints a table. The exit code is 0 when the run is complete, whatever its
+    figures are.
+    """
+    context = (
+        context.with_flag("profile", "--profile", profile)
+        .with_flag("bench.callers_dir", "--callers", callers_dir)
+        .with_flag("bench.seed", "--seed", seed)
+    )
+    settings = context.settings
+    folder = settings.bench.callers_dir or recorded_callers_dir()
+    callers = load_callers(folder, kind, limit, settings.bench.seed)
+    started_at = datetime.now().astimezone()
+    out_dir = out_dir or settings.bench.out_dir / started_at.strftime("%Y-%m-%d-%H%M%S")
+    _check_writable(out_dir)
+    chosen, store = prepare_models(context)
+    bench = _Bench(context, chosen, store, callers, started_at)
+    try:
+        asyncio.run(bench.run())
+    finally:
+        # Ctrl-C and failures alike: what has been measured is written and says that it is partial.
+        if bench.measured.turns or bench.measured.is_complete:
+            bench.write(out_dir)
+
+
+class _Bench:
+    """One run from loaded callers to written files."""
+
+    def __init__(
+        self,
+        context: CliContext,
+        chosen: ChosenProfile,
+        store: ModelStore,
+        callers: Sequence[Caller],
+        started_at: datetime,
+    ) -> None:
+        self._context = context
+        self._chosen = chosen
+        self._store = store
+        self._callers = callers
+        self._started_at = started_at
+        self._startup_s: float | None = None
+        self._total = sum(len(caller.turns) for caller in callers)
+        self.measured = Measurements()
+
+    async def run(self) -> None:
+        """Load the models and play all callers."""
+        settings = self._context.settings
+        console = self._context.error_console
+        console.print("Loading the models …")
+        factories = engine_factories(settings, self._store)
+        async with running_stages(
+            factories, stage_timeout_s=settings.reply.stage_timeout_s
+        ) as stages:
+            # What is loaded stays: the collector need not look at it in the middle of a turn.
+            gc.collect()
+            gc.freeze()
+            self._startup_s = seconds_since_start()
+            console.print(
+                f"Listening after {self._startup_s:.1f} s. {len(self._callers)} callers with "
+                f"{self._total} turns speak in real time; Ctrl-C ends the run and keeps what was "
+                "measured."
+            )
+            runner = BenchRunner(
+                stages,
+                session_rules=session_rules(settings),
+                make_history=lambda: new_history(settings),
+                rules=RunnerRules(
+                    block_ms=settings.audio.block_ms,
+                    output_latency_ms=settings.audio.output_latency_ms,
+                    turn_gap_s=settings.bench.turn_gap_s,
+                    warmup_turns=settings.bench.warmup_turns,
+                    seed=settings.bench.seed,
+                ),
+                on_turn=self._print_turn,
+            )
+            await runner.run(self._callers, self.measured)
+
+    def write(self, out_dir: Path) -> None:
+        """Print the table; write run.json and report.html, elsewhere if ``out_dir`` fails.
+
+        Raises:
+            OutputError: ``out_dir`` took nothing; the line says where the files are instead.
+        """
+        run = self._as_run()
+        self._context.console.print(run_table(run))
+        try:
+            self._write_into(run, out_dir)
+        except OutputError as error:
+            rescue_dir = Path(tempfile.mkdtemp(prefix="voicebot-run-"))
+            self._write_into(run, rescue_dir)
+            raise OutputError(error.problem, f"the run was written to {rescue_dir}") from error
+
+    def _write_into(self, run: Run, folder: Path) -> None:
+        write_run(run, folder / "run.json")
+        write_text_atomically(folder / "report.html", render_report(run))
+        self._context.console.print(f"Record: {folder / 'run.json'}", soft_wrap=True)
+        self._context.console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
+
+    def _as_run(self) -> Run:
+        settings = self._context.settings
+        measured = self.measured
+        facts = [self._store.facts(name) for name in self._chosen.models]
+        return Run(
+            meta=run_meta(
+                profile=self._chosen.name,
+                config=settings.model_dump(mode="json"),
+                models=[
+                    ModelUsed(item.role, item.name, item.source, item.sha256, item.licence)
+                    for item in facts
+                ],
+                audio=AudioPath(
+                    "virtual microphone",
+                    "virtual loudspeaker",
+                    settings.audio.block_ms,
+                    settings.audio.output_latency_ms,
+                ),
+                started_at=self._started_at,
+                startup_s=self._startup_s,
+                loop_stall_p95_ms=measured.loop_stall_p95_ms,
+            ),
+            warmup=len(measured.warmup_turns),
+            turns=tuple(measured.turns),
+            summary=summarise(
+                measured.turns,
+                cpu_seconds_per_turn=measured.cpu_seconds_per_turn,
+                peak_rss_mib=measured.process.peak_rss_mib,
+            ),
+            partial=not measured.is_complete,
+            warmup_turns=tuple(measured.warmup_turns),
+        )
+
+    def _print_turn(self, turn: TurnRecord) -> None:
+        label = "warm-up" if turn.warmup else f"{len(self.measured.turns)}/{self._total}"
+        if turn.voice_to_voice_ms is None:
+            figure = "no answer"
+        else:
+            figure = f"{turn.voice_to_voice_ms:.0f} ms"
+        notes = [
+            note for note, is_so in (("cut-in", turn.cut_in), ("missed", turn.missed)) if is_so
+        ]
+        if turn.failure:
+            notes.append(turn.failure)
+        line = (
+            f"{label:>8}  {figure:>9}  {turn.caller}: {turn.transcript or '(nothing understood)'}"
+        )
+        self._context.error_console.print(
+            line + (f"  [{', '.join(notes)}]" if notes else ""), markup=False, soft_wrap=True
+        )
+
+
+def _check_writable(folder: Path) -> None:
+    """Find out before the run, not after it.
+
+    Raises:
+        OutputError: nothing can be written there.
+    """
+    probe = folder / ".writable"
+    write_text_atomically(probe, "")
+    probe.unlink(missing_ok=True)

@@ -1,0 +1,189 @@
+"""``voicebot chat``: talk with the bot, at the microphone or from a file."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from voicebot.audio.devices import Microphone, Speaker
+from voicebot.audio.files import read_audio, write_wav
+from voicebot.audio.samples import INPUT_SAMPLE_RATE_HZ
+from voicebot.audio.sinks import VirtualSpeaker
+from voicebot.audio.sources import VirtualMicrophone
+from voicebot.cascade import running_stages
+from voicebot.cli.startup import prepare_models, seconds_since_start
+from voicebot.events import BargedIn, ClauseSpoken, StageFailed, TurnClosed, TurnCommitted
+from voicebot.profiles import engine_factories, new_history, session_rules
+from voicebot.session import Session
+from voicebot.timeline import Mark, break_down
+
+if TYPE_CHECKING:
+    from voicebot.audio.samples import Samples
+    from voicebot.audio.sinks import AudioSink, Playback
+    from voicebot.audio.sources import AudioSource
+    from voicebot.cli.context import CliContext
+    from voicebot.events import Event
+    from voicebot.models.store import ModelStore
+    from voicebot.stages import Stages
+
+__all__ = ["chat_command"]
+
+_LISTEN_ON_S = 1.5
+_POLL_S = 0.05
+
+
+@click.command("chat")
+@click.option("--profile", metavar="NAME", help="Which engines and models take part.")
+@click.option(
+    "--input",
+    "input_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Speak this recording instead of the microphone; ends when it has been answered.",
+)
+@click.option(
+    "--output",
+    "output_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With --input: write what the bot says to this WAV file, in step with the recording.",
+)
+@click.pass_obj
+def chat_command(
+    context: CliContext, *, profile: str | None, input_file: Path | None, output_file: Path | None
+) -> None:
+    """Talk with the bot; Ctrl-C ends the conversation.
+
+    The latency shown for each turn counts from the estimated end of your speech, since a live
+    conversation has no label; docs/measuring.md says how far the estimate is off.
+    """
+    if output_file is not None and input_file is None:
+        raise click.UsageError("--output goes with --input")
+    context = context.with_flag("profile", "--profile", profile)
+    recording = read_audio(input_file).samples if input_file is not None else None
+    _, store = prepare_models(context)
+    asyncio.run(_chat(context, store, recording, output_file))
+
+
+async def _chat(
+    context: CliContext, store: ModelStore, recording: Samples | None, output_file: Path | None
+) -> None:
+    settings = context.settings
+    console = context.error_console
+    console.print("Loading the models …")
+    factories = engine_factories(settings, store)
+    async with running_stages(factories, stage_timeout_s=settings.reply.stage_timeout_s) as stages:
+        gc.collect()
+        gc.freeze()
+        if recording is not None:
+            await _converse_with_recording(context, stages, recording, output_file)
+            return
+        with ExitStack() as devices:
+            microphone = devices.enter_context(
+                Microphone(settings.audio.input, block_ms=settings.audio.block_ms)
+            )
+            speaker = devices.enter_context(
+                Speaker(
+                    settings.audio.output,
+                    sample_rate_hz=stages.tts.sample_rate_hz,
+                    block_ms=settings.audio.block_ms,
+                )
+            )
+            console.print(f"Listening after {seconds_since_start():.1f} s. Ctrl-C ends.")
+            await _session(context, stages, microphone, speaker).run()
+
+
+async def _converse_with_recording(
+    context: CliContext, stages: Stages, recording: Samples, output_file: Path | None
+) -> None:
+    audio = context.settings.audio
+    microphone = VirtualMicrophone(block_ms=audio.block_ms)
+    speaker = VirtualSpeaker(
+        stages.tts.sample_rate_hz,
+        block_ms=audio.block_ms,
+        output_latency_ms=audio.output_latency_ms,
+    )
+    session = _session(context, stages, microphone, speaker)
+    context.error_console.print(f"Listening after {seconds_since_start():.1f} s.")
+    starts_s = microphone.play(recording)
+    running = asyncio.create_task(session.run())
+    loop = asyncio.get_running_loop()
+    listen_until_s = starts_s + len(recording) / INPUT_SAMPLE_RATE_HZ + _LISTEN_ON_S
+    while not running.done() and (loop.time() < listen_until_s or not session.is_idle):
+        await asyncio.sleep(_POLL_S)
+    microphone.close()
+    await running
+    if output_file is not None:
+        samples = _from_recording_start(speaker.take_played(), starts_s, speaker.sample_rate_hz)
+        write_wav(output_file, samples, speaker.sample_rate_hz)
+        context.console.print(f"Wrote {output_file}", soft_wrap=True)
+
+
+def _from_recording_start(
+    playbacks: list[Playback], starts_s: float, sample_rate_hz: int
+) -> Samples:
+    import numpy as np  # noqa: PLC0415  # only for this
+
+    end_s = max(
+        (item.start_s + len(item.samples) / sample_rate_hz for item in playbacks),
+        default=starts_s,
+    )
+    track = np.zeros(max(1, round((end_s - starts_s) * sample_rate_hz) + 1), dtype=np.float32)
+    for item in playbacks:
+        at = round((item.start_s - starts_s) * sample_rate_hz)
+        track[at : at + len(item.samples)] = item.samples
+    return track
+
+
+def _session(context: CliContext, stages: Stages, source: AudioSource, sink: AudioSink) -> Session:
+    return Session(
+        source,
+        sink,
+        stages,
+        history=new_history(context.settings),
+        rules=session_rules(context.settings),
+        observe=_Lines(context).show,
+    )
+
+
+class _Lines:
+    """Shows a conversation as plain lines."""
+
+    def __init__(self, context: CliContext) -> None:
+        self._out = context.console
+        self._notes = context.error_console
+
+    def show(self, event: Event) -> None:
+        """Print what the user would want to know of ``event``."""
+        match event:
+            case TurnCommitted():
+                self._notes.print("…", end="\r")
+            case BargedIn():
+                self._notes.print("(interrupted)")
+            case StageFailed(error=error):
+                self._notes.print(f"voicebot: {error}", markup=False, soft_wrap=True)
+            case TurnClosed() if event.transcript:
+                self._show_turn(event)
+            case ClauseSpoken() | _:
+                pass
+
+    def _show_turn(self, turn: TurnClosed) -> None:
+        self._out.print(f"You: {turn.transcript}", markup=False, soft_wrap=True)
+        if turn.heard:
+            self._out.print(f"Bot: {turn.heard}", markup=False, soft_wrap=True)
+        marks = turn.timeline.marks
+        if turn.speech_end_s is None or Mark.LEFT_SINK not in marks:
+            return
+        parts = break_down(turn.timeline, end_s=turn.speech_end_s, audible_s=marks[Mark.LEFT_SINK])
+        if parts is not None:
+            self._notes.print(
+                f"     {parts.total_ms:.0f} ms from your estimated end to the first sample: "
+                f"endpoint {parts.endpoint:.0f}, recognition {parts.asr:.0f}, language model "
+                f"{parts.llm:.0f}, synthesis {parts.tts:.0f}, output {parts.output:.0f}",
+                soft_wrap=True,
+            )

@@ -1,0 +1,207 @@
+"""``voicebot models``: what there is, and fetching, checking and removing it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from voicebot.errors import ModelDamagedError, ModelError, ModelFetchError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    from voicebot.cli.context import CliContext
+    from voicebot.models.progress import FetchProgress
+    from voicebot.models.registry import Model
+    from voicebot.models.store import ModelFacts, ModelStore
+
+__all__ = ["models_group"]
+
+_DEFAULT_PROFILE = "embedded"
+_STATE_STYLES = {"ready": "green", "absent": "dim", "damaged": "red", "outdated": "yellow"}
+
+
+@click.group("models")
+def models_group() -> None:
+    """Model files: list, fetch, check and remove them."""
+
+
+@models_group.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs to read.")
+@click.pass_obj
+def list_models(context: CliContext, *, as_json: bool) -> None:
+    """List every model, its licence and whether it is here."""
+    from voicebot.models.registry import MODELS, profiles_of  # noqa: PLC0415 (start-up time)
+
+    store = _store(context)
+    if as_json:
+        rows = [
+            {
+                "name": model.name,
+                "role": model.role,
+                "languages": model.languages,
+                "profiles": profiles_of(model.name),
+                "size_bytes": model.size_bytes,
+                "licence": model.licence,
+                "engine": model.engine,
+                "source": model.source.label,
+                "state": store.state(model.name),
+            }
+            for model in MODELS.values()
+        ]
+        click.echo(json.dumps(rows, indent=2))
+        return
+    from rich.table import Table  # noqa: PLC0415 (start-up time)
+
+    table = Table("name", "role", "profile", "size", "licence", "state", box=None, pad_edge=False)
+    for model in MODELS.values():
+        state = store.state(model.name)
+        table.add_row(
+            model.name,
+            model.role,
+            ", ".join(profiles_of(model.name)),
+            _size(model),
+            model.licence,
+            f"[{_STATE_STYLES[state]}]{state}[/]",
+        )
+    context.console.print(table)
+    context.console.print(f"in {store.root}", style="dim", soft_wrap=True)
+
+
+@models_group.command("pull")
+@click.argument("names", nargs=-1, metavar="[NAME|PROFILE]...")
+@click.pass_obj
+def pull_models(context: CliContext, names: tuple[str, ...]) -> None:
+    """Fetch models, by name or by profile (the profile embedded if none is named)."""
+    from voicebot.models.registry import resolve_names  # noqa: PLC0415 (start-up time)
+
+    wanted = resolve_names(names or (_DEFAULT_PROFILE,))
+    store = _store(context)
+    absent = [name for name in wanted if not store.is_ready(name)]
+    if absent and context.settings.models.offline:
+        raise ModelFetchError(
+            f"{absent[0]} is not fetched: models.offline is set", "run with models.offline off"
+        )
+    with _progress_bars(context.error_console) as progress:
+        fetched = store.pull(wanted, _FetchBars(progress))
+    for name in wanted:
+        word = "fetched" if name in fetched else "was here"
+        context.console.print(f"{name}: {word}", highlight=False)
+
+
+@models_group.command("verify")
+@click.argument("names", nargs=-1, metavar="[NAME|PROFILE]...")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs to read.")
+@click.pass_obj
+def verify_models(context: CliContext, names: tuple[str, ...], *, as_json: bool) -> None:
+    """Read every file of the models that are here (or of those named), against its checksum."""
+    from voicebot.models.registry import MODELS, resolve_names  # noqa: PLC0415 (start-up time)
+
+    store = _store(context)
+    wanted = resolve_names(names) or tuple(name for name in MODELS if store.state(name) != "absent")
+    checked: dict[str, ModelFacts | ModelError] = {}
+    for name in wanted:
+        try:
+            checked[name] = store.verify(name)
+        except ModelError as error:
+            checked[name] = error
+    if as_json:
+        click.echo(
+            json.dumps([_as_row(name, result) for name, result in checked.items()], indent=2)
+        )
+    else:
+        for name, result in checked.items():
+            if isinstance(result, ModelError):
+                context.console.print(f"[red]{name}: {result.problem}[/]", soft_wrap=True)
+            else:
+                context.console.print(
+                    f"{name}: ok, sha256 {result.sha256}", highlight=False, soft_wrap=True
+                )
+    failed = {name: error for name, error in checked.items() if isinstance(error, ModelError)}
+    if failed:
+        ways_out = dict.fromkeys(error.way_out for error in failed.values())
+        raise ModelDamagedError(
+            f"{len(failed)} of {len(checked)} models cannot be used: {', '.join(failed)}",
+            "; ".join(way_out for way_out in ways_out if way_out),
+        )
+
+
+@models_group.command("path")
+@click.argument("name")
+@click.pass_obj
+def print_model_path(context: CliContext, name: str) -> None:
+    """Print where the files of a model lie."""
+    click.echo(_store(context).path(name))
+
+
+@models_group.command("remove")
+@click.argument("name")
+@click.pass_obj
+def remove_model(context: CliContext, name: str) -> None:
+    """Delete the files of a model."""
+    removed = _store(context).remove(name)
+    context.console.print(f"{name}: {'removed' if removed else 'was not here'}", highlight=False)
+
+
+class _FetchBars:
+    """Draws what the store reports, a bar for each model."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, fetch: FetchProgress) -> None:
+        if fetch.model not in self._tasks:
+            self._tasks[fetch.model] = self._progress.add_task(fetch.model, phase=fetch.phase)
+        task = self._tasks[fetch.model]
+        if fetch.phase == "downloading":
+            self._progress.update(
+                task, phase=fetch.phase, completed=fetch.done_bytes, total=fetch.total_bytes
+            )
+        else:
+            # The bytes are here: what follows has no measure of its own.
+            self._progress.update(task, phase=fetch.phase)
+            if fetch.phase == "done":
+                self._progress.update(task, total=1, completed=1)
+
+
+def _progress_bars(console: Console) -> Progress:
+    from rich.progress import (  # noqa: PLC0415 (start-up time)
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TransferSpeedColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TextColumn("{task.fields[phase]}"),
+        console=console,
+        transient=True,
+    )
+
+
+def _store(context: CliContext) -> ModelStore:
+    from voicebot.models.store import ModelStore  # noqa: PLC0415 (start-up time)
+
+    return ModelStore(context.settings.models.dir)
+
+
+def _size(model: Model) -> str:
+    if model.size_bytes is None:
+        return "not known"
+    return f"{model.size_bytes / 1e6:.0f} MB" if model.size_bytes else "bundled"
+
+
+def _as_row(name: str, result: ModelFacts | ModelError) -> dict[str, object]:
+    if isinstance(result, ModelError):
+        return {"name": name, "ok": False, "problem": result.problem, "way_out": result.way_out}
+    return {**dataclasses.asdict(result), "path": str(result.path), "ok": True}

@@ -1,0 +1,417 @@
+"""The schema of the configuration: every setting, its unit, its range and its default.
+
+``config_sources`` fills it from a file, the environment and flags. This module knows nothing of
+sources: a test, or a program that embeds voicebot, writes ``Settings()`` and has the defaults.
+
+Strict about types: a number in quotes is refused where a number is meant. Every range and every
+description stands here once; error messages and docs/configuration.md are made from them.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Self, get_args, get_origin
+
+import annotated_types
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic.fields import FieldInfo
+
+__all__ = [
+    "ORDER_ERROR",
+    "AsrSettings",
+    "AudioSettings",
+    "BenchSettings",
+    "LlmSettings",
+    "ModelsSettings",
+    "ReplySettings",
+    "SettingSpec",
+    "Settings",
+    "TtsSettings",
+    "TurnsSettings",
+    "setting_specs",
+    "settings_by_key",
+]
+
+ORDER_ERROR = "setting_order"
+"""The pydantic error type for two settings of a section that contradict each other."""
+
+
+def _user_path(value: object) -> object:
+    """Turn the text of a path into a Path, with ``~`` as the home folder."""
+    if not isinstance(value, str):
+        return value
+    if not value or "\0" in value:
+        raise ValueError("not a path")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:  # ~somebody, and nobody is called that
+        raise ValueError(str(error)) from error
+
+
+def _default_models_dir() -> Path:
+    from voicebot.models.store import default_models_dir  # noqa: PLC0415 (breaks no --help)
+
+    return default_models_dir()
+
+
+_Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+_WaitMs = Annotated[int, Field(ge=0, le=10_000)]
+_UserPath = Annotated[Path, BeforeValidator(_user_path)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    def _check_order(self, lower: str, higher: str) -> None:
+        if getattr(self, lower) > getattr(self, higher):
+            raise PydanticCustomError(
+                ORDER_ERROR,
+                "{lower} must not exceed {higher}",
+                {"lower": lower, "higher": higher},
+            )
+
+
+class AudioSettings(_Section):
+    """The microphone and the loudspeaker."""
+
+    input: str = Field(
+        default="", description="Microphone, by name or number; empty is the system's default."
+    )
+    output: str = Field(
+        default="", description="Loudspeaker, by name or number; empty is the system's default."
+    )
+    block_ms: int = Field(
+        default=10, ge=5, le=100, description="Length of the blocks that the devices exchange."
+    )
+    output_latency_ms: int = Field(
+        default=20,
+        ge=0,
+        le=500,
+        description="Delay of the virtual loudspeaker that stands in where no device is used.",
+    )
+
+
+class TurnsSettings(_Section):
+    """When the user's turn has begun and when it is over."""
+
+    speech_threshold: _Probability = Field(
+        default=0.5, description="A frame this likely to be speech begins speech."
+    )
+    silence_threshold: _Probability = Field(
+        default=0.35,
+        description="A frame less likely than this ends speech; at most speech_threshold.",
+    )
+    onset_ms: int = Field(
+        default=64, ge=10, le=1000, description="Speech must last this long to begin a turn."
+    )
+    min_speech_ms: int = Field(
+        default=100, ge=0, le=2000, description="A turn with less speech than this is a noise."
+    )
+    soft_end_ms: int = Field(
+        default=96,
+        ge=32,
+        le=2000,
+        description="Silence after which a reply is drafted, unheard; at most sure_wait_ms.",
+    )
+    sure_wait_ms: _WaitMs = Field(
+        default=200, description="Silence that ends a turn which sounds surely complete."
+    )
+    likely_wait_ms: _WaitMs = Field(
+        default=500,
+        description="Silence that ends a turn which sounds likely complete; at least sure_wait_ms.",
+    )
+    unsure_wait_ms: _WaitMs = Field(
+        default=1200, description="Silence that ends any other turn; at least likely_wait_ms."
+    )
+    sure_probability: _Probability = Field(
+        default=0.9, description="From this probability on, a turn is surely complete."
+    )
+    likely_probability: _Probability = Field(
+        default=0.5,
+        description="From this probability on, a turn is likely complete; "
+        "at most sure_probability.",
+    )
+    incomplete_transcript_probability: _Probability = Field(
+        default=0.015,
+        description="If the language model gives the end of the turn no more than this "
+        "probability, the words are taken as unfinished.",
+    )
+    merge_window_ms: int = Field(
+        default=1500,
+        ge=0,
+        le=10_000,
+        description="A user who speaks on within this time of the end continues the same turn.",
+    )
+    barge_in_ms: int = Field(
+        default=160,
+        ge=20,
+        le=2000,
+        description="Speech this long while the bot talks makes it stop.",
+    )
+    preroll_ms: int = Field(
+        default=320,
+        ge=0,
+        le=2000,
+        description="Audio from before the onset that is recognised with the turn.",
+    )
+    max_turn_s: float = Field(
+        default=60.0, ge=1.0, le=600.0, description="A turn ends after this long, whatever is said."
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        self._check_order("silence_threshold", "speech_threshold")
+        self._check_order("soft_end_ms", "sure_wait_ms")
+        self._check_order("sure_wait_ms", "likely_wait_ms")
+        self._check_order("likely_wait_ms", "unsure_wait_ms")
+        self._check_order("likely_probability", "sure_probability")
+        return self
+
+
+class AsrSettings(_Section):
+    """Speech recognition."""
+
+    engine: Literal["pocketsphinx"] = Field(
+        default="pocketsphinx", description="What turns speech into text."
+    )
+
+
+class LlmSettings(_Section):
+    """The language model."""
+
+    engine: Literal["transformers"] = Field(
+        default="transformers", description="What runs the language model."
+    )
+    model: str = Field(
+        default="smollm2-135m-instruct",
+        min_length=1,
+        description="The model's name, as `voicebot models` lists it.",
+    )
+    threads: int = Field(
+        default=0,
+        ge=0,
+        le=256,
+        description="CPU threads; 0 takes what `voicebot doctor` measured, else a default.",
+    )
+    max_tokens: int = Field(default=48, ge=1, le=4096, description="Longest reply.")
+    history_tokens: int = Field(
+        default=1500,
+        ge=64,
+        le=100_000,
+        description="How much of the conversation the model is shown; older turns are dropped.",
+    )
+    system_prompt: str = Field(
+        default="You are a friendly voice assistant. Answer in one or two short sentences.",
+        max_length=20_000,
+        description="What the model is told about its role before the conversation.",
+    )
+    system_prompt_file: _UserPath | None = Field(
+        default=None, description="A UTF-8 text file that replaces system_prompt."
+    )
+
+
+class TtsSettings(_Section):
+    """Speech synthesis."""
+
+    engine: Literal["espeak"] = Field(default="espeak", description="What speaks the reply.")
+    voice: str = Field(default="en-us", min_length=1, description="The engine's name of the voice.")
+    rate_wpm: int = Field(default=175, ge=80, le=450, description="Speed, in words a minute.")
+
+
+class ReplySettings(_Section):
+    """How a reply is cut into clauses and watched."""
+
+    first_clause_min_words: int = Field(
+        default=3,
+        ge=1,
+        le=50,
+        description="Fewest words that are spoken first, while the rest is still being written.",
+    )
+    clause_max_characters: int = Field(
+        default=220,
+        ge=20,
+        le=1000,
+        description="A clause without punctuation is cut after this many characters.",
+    )
+    stage_timeout_s: float = Field(
+        default=15.0,
+        ge=0.1,
+        le=600.0,
+        description="A stage that gives no sign of life for this long has failed.",
+    )
+
+
+class ModelsSettings(_Section):
+    """Where models are kept and whether they may be fetched."""
+
+    dir: _UserPath = Field(
+        default_factory=_default_models_dir,
+        description="The folder of the models' files; VOICEBOT_MODELS sets it too.",
+    )
+    offline: bool = Field(default=False, description="Never fetch; use what is on the disk.")
+
+
+class BenchSettings(_Section):
+    """The benchmark."""
+
+    warmup_turns: int = Field(
+        default=2, ge=0, le=100, description="Turns that are played first and not counted."
+    )
+    turn_gap_s: float = Field(
+        default=6.0, ge=0.0, le=60.0, description="Quiet between the end of a caller and the next."
+    )
+    seed: int = Field(
+        default=0, ge=0, le=2**32 - 1, description="Decides the order of callers and resampling."
+    )
+    callers_dir: _UserPath | None = Field(
+        default=None,
+        description="A folder of callers; none is the recorded callers that come with voicebot.",
+    )
+    out_dir: _UserPath = Field(default=Path("runs"), description="Where runs are written.")
+
+
+class Settings(_Section):
+    """Everything that can be set.
+
+    Raises:
+        pydantic.ValidationError: on construction, for an unknown key, a wrong type, a value out
+            of its range or two values that contradict each other. ``load_settings`` turns it
+            into a ``ConfigError``.
+    """
+
+    profile: Literal["auto", "embedded"] = Field(
+        default="auto",
+        description="Which engines and models take part; auto takes the best that is available.",
+    )
+    audio: AudioSettings = Field(default_factory=AudioSettings)
+    turns: TurnsSettings = Field(default_factory=TurnsSettings)
+    asr: AsrSettings = Field(default_factory=AsrSettings)
+    llm: LlmSettings = Field(default_factory=LlmSettings)
+    tts: TtsSettings = Field(default_factory=TtsSettings)
+    reply: ReplySettings = Field(default_factory=ReplySettings)
+    models: ModelsSettings = Field(default_factory=ModelsSettings)
+    bench: BenchSettings = Field(default_factory=BenchSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingSpec:
+    """What is known about one setting without knowing its value.
+
+    Attributes:
+        key: dotted, as in ``turns.soft_end_ms``.
+        value_type: bool, int, float, str or Path.
+        optional: whether None ("none" in the environment and in flags) is a value.
+        choices: all values it can have; empty if they cannot be listed.
+        minimum: smallest value of a number.
+        maximum: largest value of a number.
+        default: None also where the default depends on the machine, see ``default_is_computed``.
+        default_is_computed: whether the default depends on the machine.
+        description: one sentence.
+    """
+
+    key: str
+    value_type: type
+    optional: bool
+    choices: tuple[str, ...]
+    minimum: float | None
+    maximum: float | None
+    default: object
+    default_is_computed: bool
+    description: str
+
+    @property
+    def section(self) -> str:
+        """The key's part before the dot; empty for a setting outside any section."""
+        return self.key.rpartition(".")[0]
+
+    @property
+    def environment_name(self) -> str:
+        """The environment variable that sets it, such as ``VOICEBOT_TURNS__SOFT_END_MS``."""
+        return "VOICEBOT_" + self.key.replace(".", "__").upper()
+
+    @property
+    def expected(self) -> str:
+        """What a value must be, in words: ``a whole number from 5 to 100``."""
+        if self.choices:
+            return " or ".join(self.choices)
+        words = {
+            bool: "true or false",
+            int: "a whole number",
+            float: "a number",
+            str: "text",
+            Path: "a path",
+        }[self.value_type]
+        if self.minimum is not None and self.maximum is not None:
+            words += f" from {_number(self.minimum)} to {_number(self.maximum)}"
+        return f"{words} or none" if self.optional else words
+
+
+def _number(value: float) -> str:
+    return str(int(value) if value == int(value) else value)
+
+
+def _spec(key: str, field: FieldInfo) -> SettingSpec:
+    annotation: object = field.annotation
+    optional = get_origin(annotation) in (typing.Union, types.UnionType)
+    if optional:
+        annotation = next(arg for arg in get_args(annotation) if arg is not types.NoneType)
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    choices: tuple[str, ...] = ()
+    if get_origin(annotation) is Literal:
+        choices = get_args(annotation)
+        annotation = str
+    if not isinstance(annotation, type):
+        raise TypeError(f"{key} has a type that no source can give: {annotation}")
+    minimum = maximum = None
+    for constraint in field.metadata:
+        if isinstance(constraint, annotated_types.Ge):
+            minimum = typing.cast("float", constraint.ge)
+        elif isinstance(constraint, annotated_types.Le):
+            maximum = typing.cast("float", constraint.le)
+    return SettingSpec(
+        key=key,
+        value_type=annotation,
+        optional=optional,
+        choices=choices,
+        minimum=minimum,
+        maximum=maximum,
+        default=None if field.default_factory else field.default,
+        default_is_computed=field.default_factory is not None,
+        description=field.description or "",
+    )
+
+
+def setting_specs() -> Mapping[str, SettingSpec]:
+    """Every setting by its dotted key, in the order of the schema."""
+    specs: dict[str, SettingSpec] = {}
+    for name, field in Settings.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, _Section):
+            for inner_name, inner_field in section.model_fields.items():
+                key = f"{name}.{inner_name}"
+                specs[key] = _spec(key, inner_field)
+        else:
+            specs[name] = _spec(name, field)
+    return specs
+
+
+def settings_by_key(settings: Settings) -> dict[str, object]:
+    """Every value by its dotted key, in the order of the schema."""
+    values: dict[str, object] = {}
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, _Section):
+            for inner_name in type(value).model_fields:
+                values[f"{name}.{inner_name}"] = getattr(value, inner_name)
+        else:
+            values[name] = value
+    return values

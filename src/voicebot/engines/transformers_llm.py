@@ -1,0 +1,296 @@
+"""The language model: greedy replies, with the conversation so far kept in the model's cache.
+
+Keys and values of all tokens read stay between calls. A new prompt takes over the longest
+common prefix and reads only the rest, so that the time to the first token does not grow with
+the conversation; ``prepare`` reads ahead while the user still speaks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from voicebot.engines.causal_network import TransformersNetwork
+from voicebot.engines.chat_prompt import ChatPrompt, PromptTokens, read_json
+from voicebot.engines.llama_network import LlamaNetwork, LlamaShape, int8_available
+from voicebot.engines.piece_decoder import PieceDecoder
+from voicebot.engines.prefix_cache import common_prefix_length, repeats_itself, reusable_length
+from voicebot.engines.protocols import Message, Prefilled, TextPiece
+from voicebot.errors import EngineError, ModelDamagedError, ModelMissingError, ModelUnsafeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import torch
+
+    from voicebot.engines.causal_network import CausalNetwork
+    from voicebot.engines.llama_network import Precision
+    from voicebot.engines.protocols import StopFlag
+
+__all__ = ["TransformersLlm"]
+
+_READ_AT_ONCE = 64
+"""Tokens read between two looks at the stop flag."""
+
+_UNSAFE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+
+
+@dataclass(frozen=True, slots=True)
+class _TurnEnd:
+    """What the model thought of the end of a user's words: after which tokens, how likely."""
+
+    token_ids: tuple[int, ...]
+    probability: float
+
+
+class TransformersLlm:
+    """A causal language model on this machine (the ``Llm`` protocol).
+
+    Decoding is greedy. A reply ends at any token that ends a message, after ``max_tokens``,
+    once ``stop`` is set, or when the model repeats itself word for word
+    (:func:`voicebot.engines.prefix_cache.repeats_itself`): a small model never leaves a loop.
+
+    Args:
+        network: reads tokens and predicts the next one.
+        prompt: the model's tokenizer and chat template.
+        context_tokens: how many tokens the network can attend to.
+        max_tokens: the most tokens of a reply.
+    """
+
+    def __init__(
+        self, network: CausalNetwork, prompt: ChatPrompt, *, context_tokens: int, max_tokens: int
+    ) -> None:
+        self._network = network
+        self._prompt = prompt
+        self._context_tokens = context_tokens
+        self._max_tokens = max_tokens
+        self._sentence_end_ids = prompt.sentence_end_ids()
+        self._read_ids: list[int] = []
+        # Logits behind the last of ``_read_ids``; None if they were not computed.
+        self._next_logits: torch.Tensor | None = None
+        self._turn_end: _TurnEnd | None = None
+
+    @classmethod
+    def load(
+        cls,
+        path: Path,
+        *,
+        threads: int,
+        max_tokens: int,
+        precision: Precision = "int8",
+        device: str = "cpu",
+    ) -> TransformersLlm:
+        """Load a model folder: config.json, safetensors, tokenizer.json, chat template.
+
+        Llama networks on the processor run in :class:`LlamaNetwork`, all others in
+        transformers, where ``int8`` means bfloat16.
+
+        Args:
+            path: the folder.
+            threads: threads for the arithmetic, in the whole process; 1 is the steadiest choice
+                on a small or busy machine, where a second thread waits for its core.
+            max_tokens: the most tokens of a reply.
+            precision: how weights are held.
+            device: a torch device, ``cpu`` or ``cuda``.
+
+        Raises:
+            ModelMissingError: the folder or one of its files is not there.
+            ModelUnsafeError: weights in a format that may carry code, or a model that asks to
+                run code of its own.
+            ModelDamagedError: a file cannot be read.
+        """
+        config = _checked_config(path)
+        import torch  # noqa: PLC0415 - heavy, so loaded when needed
+
+        # A setting of the whole process. It is made here because all arithmetic in torch is
+        # this engine's, and because torch would else take every core, the synthesiser's too.
+        torch.set_num_threads(threads)
+        prompt = ChatPrompt.load(path)
+        if precision == "int8" and not (device == "cpu" and int8_available()):
+            precision = "bfloat16"
+        shape = LlamaShape.from_config(config) if device == "cpu" else None
+        network: CausalNetwork
+        if shape is not None:
+            network = LlamaNetwork.load(path, shape, precision=precision)
+        else:
+            dtype = torch.float32 if precision == "float32" else torch.bfloat16
+            network = TransformersNetwork.load(path, dtype=dtype, device=device)
+        context_tokens = config.get("max_position_embeddings")
+        if not isinstance(context_tokens, int):
+            context_tokens = 2048  # Not every configuration names it; all models have this much.
+        llm = cls(network, prompt, context_tokens=context_tokens, max_tokens=max_tokens)
+        llm.prepare([Message("user", "hello")])  # The first pass through torch is the slowest.
+        return llm
+
+    def generate(
+        self, messages: Sequence[Message], stop: StopFlag
+    ) -> Iterator[Prefilled | TextPiece]:
+        """See :class:`voicebot.engines.protocols.Llm`.
+
+        If ``stop`` is set before the prompt is read, nothing is yielded; what was read stays.
+
+        Raises:
+            EngineError: the conversation is too long for the model, or its computation failed.
+        """
+        prompt = self._fitting_prompt(messages)
+        prefilled = self._prefill(prompt, stop)
+        if prefilled is None:
+            return
+        yield prefilled
+        decoder = PieceDecoder(self._prompt.decode)
+        reply_ids: list[int] = []
+        position = len(prompt.ids)
+        while len(reply_ids) < self._max_tokens and not stop.is_set():
+            token_id = self._likeliest()
+            if token_id in self._prompt.end_ids:
+                return
+            reply_ids.append(token_id)
+            if repeats_itself(reply_ids):
+                return
+            yield TextPiece(decoder.add(token_id), 1)
+            if stop.is_set() or len(reply_ids) == self._max_tokens:
+                return
+            self._check_undisturbed(position)
+            self._read([token_id], [0])
+            position += 1
+
+    def prepare(
+        self, messages: Sequence[Message], stop: StopFlag | None = None
+    ) -> Prefilled | None:
+        """Read a prompt without a reply, so that ``generate`` finds it read.
+
+        For a partial transcript, as the last user message, while the user still speaks; and,
+        with messages that do not end with the user's, for what can be read before a turn.
+
+        Returns:
+            What ``generate`` would yield first; None if ``stop`` was set meanwhile.
+
+        Raises:
+            EngineError: the conversation is too long for the model, or its computation failed.
+        """
+        return self._prefill(self._fitting_prompt(messages), stop)
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Tokens of the prompt for ``messages``, template included."""
+        return len(self._prompt.tokens(messages).ids)
+
+    @property
+    def prompt_budget_tokens(self) -> int:
+        """The most tokens a prompt may have, so that a whole reply still fits behind it."""
+        return self._context_tokens - self._max_tokens
+
+    def close(self) -> None:
+        """Free the weights and the cache."""
+        del self._network
+        self._forget()
+
+    def _fitting_prompt(self, messages: Sequence[Message]) -> PromptTokens:
+        prompt = self._prompt.tokens(messages)
+        if not prompt.ids or len(prompt.ids) > self.prompt_budget_tokens:
+            raise EngineError(
+                f"the conversation has {len(prompt.ids)} tokens, the model takes 1 to "
+                f"{self.prompt_budget_tokens} besides a reply of {self._max_tokens}",
+                "keep less history or allow shorter replies",
+            )
+        return prompt
+
+    def _prefill(self, prompt: PromptTokens, stop: StopFlag | None) -> Prefilled | None:
+        """Read what is not yet read of ``prompt``; None if stopped before all was."""
+        ids = prompt.ids
+        last = len(ids) - 1
+        words_end = prompt.last_word_index
+        heard = None if words_end is None else ids[: words_end + 1]
+        known = self._turn_end is not None and self._turn_end.token_ids == heard
+        # Read again from the first token whose logits are wanted and were not kept.
+        if heard is not None and not known:
+            first_needed: int | None = words_end
+        elif self._next_logits is not None and tuple(self._read_ids) == ids:
+            first_needed = None
+        else:
+            first_needed = last
+        if stop is not None and stop.is_set():
+            return None
+        self._keep(reusable_length(self._read_ids, ids, first_needed))
+        cached = len(self._read_ids)
+        while (begin := len(self._read_ids)) < len(ids):
+            if stop is not None and stop.is_set():
+                return None
+            end = min(begin + _READ_AT_ONCE, len(ids))
+            wants_turn_end = heard is not None and not known and begin <= len(heard) - 1 < end
+            places = [len(heard) - 1 - begin] if heard is not None and wants_turn_end else []
+            logits = self._read(ids[begin:end], [*places, end - 1 - begin])
+            if heard is not None and wants_turn_end:
+                mass = logits[0].softmax(-1)[self._sentence_end_ids].sum()
+                self._turn_end = _TurnEnd(heard, min(1.0, float(mass)))
+        told = self._turn_end if heard is not None else None
+        probability = told.probability if told is not None else None
+        return Prefilled(probability, read_tokens=len(ids) - cached, cached_tokens=cached)
+
+    def _keep(self, count: int) -> None:
+        if count == len(self._read_ids):
+            return
+        kept = self._network.keep(count)
+        del self._read_ids[kept:]
+        self._next_logits = None
+
+    def _read(self, token_ids: Sequence[int], logits_at: Sequence[int]) -> torch.Tensor:
+        """Read tokens, the last of which is in ``logits_at``'s last place."""
+        try:
+            logits = self._network.read(token_ids, logits_at)
+        except (RuntimeError, MemoryError) as error:
+            # The cache may hold half of these tokens.
+            self._network.keep(0)
+            self._forget()
+            raise EngineError(
+                f"the language model failed: {error}", "choose a smaller model if memory is short"
+            ) from error
+        self._read_ids.extend(token_ids)
+        self._next_logits = logits[-1]
+        return logits
+
+    def _likeliest(self) -> int:
+        if self._next_logits is None:
+            raise EngineError("the language model has read nothing", "this is a bug: report it")
+        return int(self._next_logits.argmax())
+
+    def _check_undisturbed(self, position: int) -> None:
+        if len(self._read_ids) != position:
+            raise EngineError(
+                "the language model was used for something else in the midst of a reply",
+                "finish or drop a reply before the next prompt",
+            )
+
+    def _forget(self) -> None:
+        self._read_ids = []
+        self._next_logits = None
+        self._turn_end = None
+
+
+def _checked_config(path: Path) -> dict[str, object]:
+    """The parsed config.json of a folder that may be loaded; nothing heavy is imported yet."""
+    if path.suffix == ".gguf" and path.is_file():
+        raise ModelMissingError(
+            f"{path} is GGUF, not yet converted", "convert it with voicebot.models.convert"
+        )
+    if not path.is_dir():
+        raise ModelMissingError(f"there is no language model in {path}", "fetch the model")
+    if not any(path.glob("*.safetensors")):
+        unsafe = sorted(file.name for file in path.iterdir() if file.suffix in _UNSAFE_SUFFIXES)
+        if unsafe:
+            raise ModelUnsafeError(
+                f"{path / unsafe[0]} is in a format that may carry code",
+                "choose a model published as safetensors",
+            )
+        raise ModelMissingError(f"there are no safetensors in {path}", "fetch the model again")
+    config = read_json(path / "config.json")
+    if "auto_map" in config and not config.get("model_type"):
+        raise ModelUnsafeError(
+            f"the model in {path} asks to run code of its own",
+            "choose a model whose architecture transformers knows",
+        )
+    if not config.get("model_type"):
+        raise ModelDamagedError(
+            f"{path / 'config.json'} names no model type", "fetch the model again"
+        )
+    return config

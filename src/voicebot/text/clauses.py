@@ -1,0 +1,174 @@
+"""Cutting a reply into clauses while the language model still writes it.
+
+A cut is decided when a white space (or a full-width stop and the character after it) has been read,
+from nothing but the text so far. So it makes no difference in what pieces the text came.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from voicebot.text.tables import ABBREVIATIONS, CLAUSE_OPENERS
+
+__all__ = ["Clause", "ClauseSplitter"]
+
+_CLOSERS = "\"'”’»)]}*_`~」』）】"  # noqa: RUF001 - quotes and CJK brackets
+_WIDE_STOPS = "。！？"  # noqa: RUF001 - CJK punctuation
+_SENTENCE_ENDS = ("!", "?", "‽")
+_SOFT_ENDS = (",", ";", ":", "，", "、", "；", "：")  # noqa: RUF001 - CJK punctuation
+_DASHES = frozenset({"-", "--", "–", "—"})  # noqa: RUF001 - dashes
+_LETTERS_WITH_DOTS = re.compile(r"(?:[^\W\d_]\.)+")
+_LIST_NUMBER = re.compile(r"\d{1,3}\.|[a-zA-Z]\.")
+_OPENERS = "\"'“‘«([{*_`~「『（【"  # noqa: RUF001 - quotes and CJK brackets
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A stretch of the reply that is spoken at once.
+
+    Attributes:
+        text: as the model wrote it, stripped, never empty.
+        index: 0 for the first one of the reply.
+    """
+
+    text: str
+    index: int
+
+
+class ClauseSplitter:
+    """Emits clauses as soon as they can be spoken.
+
+    Sentences end clauses. The first clause also ends at any comma, semicolon, colon or dash, or
+    before a word that opens a new phrase ("and", "because", "with"), so that speech starts early;
+    later ones do so only at commas and the like, once they are long.
+
+    Args:
+        first_clause_min_words: the first clause may end before a phrase opener once it has these.
+        long_clause_characters: later clauses may end at a comma from this length on.
+        max_clause_characters: a clause is cut at its last white space, at worst in a word, when it
+            grows longer.
+    """
+
+    def __init__(
+        self,
+        *,
+        first_clause_min_words: int = 3,
+        long_clause_characters: int = 60,
+        max_clause_characters: int = 220,
+    ) -> None:
+        self._first_clause_min_words = first_clause_min_words
+        self._long_clause_characters = long_clause_characters
+        self._max_clause_characters = max_clause_characters
+        self._pending = ""
+        self._first = True
+
+    def feed(self, piece: str) -> list[str]:
+        """Take the next text; give the clauses that are complete now."""
+        clauses = []
+        for character in piece:
+            cut = self._cut(character)
+            self._pending += character
+            if cut is not None:
+                clauses += self._emit(cut)
+        return clauses
+
+    def flush(self) -> list[str]:
+        """The rest, at the end of the reply; the splitter is as new afterwards."""
+        clauses = self._emit(len(self._pending))
+        self._pending = ""
+        self._first = True
+        return clauses
+
+    def _emit(self, cut: int) -> list[str]:
+        clause = self._pending[:cut].strip()
+        self._pending = self._pending[cut:].lstrip()
+        if not clause:
+            return []
+        self._first = False
+        return [clause]
+
+    def _cut(self, character: str) -> int | None:
+        """Where to cut the pending text, now that ``character`` follows it."""
+        text = self._pending
+        if not text:
+            return None
+        if character.isspace():
+            cut = None if text[-1].isspace() else self._cut_at_space(text, character)
+        else:
+            cut = self._cut_before(text, character)
+        if cut is None and len(text) >= self._max_clause_characters:
+            space = max(text.rfind(white) for white in " \t\n")
+            return space if space > 0 else len(text)
+        return cut
+
+    def _cut_before(self, text: str, character: str) -> int | None:
+        """A cut that the first character of a new word decides."""
+        if text[-1].isspace():
+            bare = text.rstrip()
+            undecided = _ends_in_letters_with_dots(bare) or bare.endswith(("...", "…"))
+            if undecided and character.isupper() and not _in_open_markup(bare):
+                return len(text)
+            return None
+        if text.rstrip(_CLOSERS).endswith(tuple(_WIDE_STOPS)):
+            return None if character in _CLOSERS + _WIDE_STOPS else len(text)
+        return None
+
+    def _cut_at_space(self, text: str, space: str) -> int | None:
+        """A cut that a white space behind a word decides."""
+        if space == "\n":
+            return len(text)
+        if _in_open_markup(text):
+            return None
+        word_start = max(text.rfind(white) for white in " \t\n") + 1
+        word = text[word_start:]
+        if _ends_sentence(word, is_first=word_start == 0):
+            return len(text)
+        if self._first or len(text) >= self._long_clause_characters:
+            if _pauses(word) and _has_words(text, 1):
+                return len(text)
+            opens = word.strip(_OPENERS).lower() in CLAUSE_OPENERS
+            if (
+                self._first
+                and opens
+                and _has_words(text[:word_start], self._first_clause_min_words)
+            ):
+                return word_start
+        return None
+
+
+def _ends_sentence(word: str, *, is_first: bool) -> bool:
+    bare = word.rstrip(_CLOSERS)
+    if bare.endswith((*_SENTENCE_ENDS, *_WIDE_STOPS)):
+        return True
+    if not bare.endswith(".") or bare.endswith(".."):
+        return False
+    if is_first and _LIST_NUMBER.fullmatch(bare):
+        return False
+    core = bare.lstrip(_OPENERS)
+    return core.lower() not in ABBREVIATIONS and not _LETTERS_WITH_DOTS.fullmatch(core)
+
+
+def _ends_in_letters_with_dots(text: str) -> bool:
+    """Whether the last word is like "U.S." or "p.m.", which may or may not end a sentence."""
+    core = text.rsplit(maxsplit=1)[-1].rstrip(_CLOSERS).lstrip(_OPENERS) if text else ""
+    # A single letter is an initial ("J. Smith"), which never does.
+    return (
+        core.count(".") > 1
+        and core.lower() not in ABBREVIATIONS
+        and (_LETTERS_WITH_DOTS.fullmatch(core) is not None)
+    )
+
+
+def _pauses(word: str) -> bool:
+    return word.rstrip(_CLOSERS).endswith(_SOFT_ENDS) or word in _DASHES or word.endswith("—")
+
+
+def _has_words(text: str, count: int) -> bool:
+    words = [word for word in text.split() if any(character.isalnum() for character in word)]
+    return len(words) >= count
+
+
+def _in_open_markup(text: str) -> bool:
+    """Whether a code span or a link is open, which would be unreadable if cut."""
+    return text.count("`") % 2 == 1 or text.count("[") > text.count("]")

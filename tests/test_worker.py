@@ -1,0 +1,221 @@
+"""The bridge between blocking engines and the event loop, with real threads."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from voicebot.errors import EngineError, EngineStuckError, ModelMissingError
+from voicebot.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+
+class Engine:
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
+        self.log: list[str] = []
+        self.made = 0
+        self.ended_early = False
+
+    def whoami(self) -> int:
+        return threading.get_ident()
+
+    def count(self, stop: threading.Event, limit: int = 1000) -> Iterator[int]:
+        for number in range(limit):
+            if stop.is_set():
+                self.ended_early = True
+                return
+            self.made += 1
+            yield number
+
+
+@asynccontextmanager
+async def loaded(timeout_s: float = 5.0) -> AsyncIterator[Worker[Engine]]:
+    worker: Worker[Engine] = Worker("test", timeout_s=timeout_s)
+    await worker.load(Engine)
+    try:
+        yield worker
+    finally:
+        await worker.close(lambda engine: engine.log.append("closed"))
+
+
+def test_everything_happens_on_one_other_thread() -> None:
+    async def main() -> None:
+        async with loaded() as worker:
+            thread = await worker.call(lambda engine: engine.whoami())
+            assert thread == worker.engine.thread
+            assert thread != threading.get_ident()
+
+    asyncio.run(main())
+
+
+def test_posted_work_is_done_in_order_before_a_later_call() -> None:
+    async def main() -> list[str]:
+        async with loaded() as worker:
+            for name in "abc":
+                worker.post(lambda engine, name=name: engine.log.append(name))  # type: ignore[misc]
+            return await worker.call(lambda engine: list(engine.log))
+
+    assert asyncio.run(main()) == ["a", "b", "c"]
+
+
+def test_a_stream_gives_every_item() -> None:
+    async def main() -> list[int]:
+        async with loaded() as worker:
+            stream = worker.stream(lambda engine, stop: engine.count(stop, 50), ahead=4)
+            return [item async for item in stream]
+
+    assert asyncio.run(main()) == list(range(50))
+
+
+def test_a_stream_never_runs_far_ahead_of_its_reader() -> None:
+    async def main() -> None:
+        async with loaded() as worker, aclosing(
+            worker.stream(lambda engine, stop: engine.count(stop), ahead=4)
+        ) as stream:
+            await anext(stream)
+            await asyncio.sleep(0.2)
+            assert worker.engine.made <= 6
+
+    asyncio.run(main())
+
+
+def test_closing_a_stream_stops_the_engine_and_frees_the_thread() -> None:
+    async def main() -> None:
+        async with loaded() as worker:
+            stream = worker.stream(lambda engine, stop: engine.count(stop), ahead=2)
+            async with aclosing(stream):
+                await anext(stream)
+            made = await worker.call(lambda engine: engine.made)
+            await asyncio.sleep(0.1)
+            assert worker.engine.made == made < 10
+
+    asyncio.run(main())
+
+
+def test_cancelling_the_reader_stops_the_engine() -> None:
+    async def main() -> None:
+        async with loaded() as worker:
+
+            async def read() -> None:
+                async with aclosing(
+                    worker.stream(lambda engine, stop: engine.count(stop), ahead=2)
+                ) as stream:
+                    async for _ in stream:
+                        await asyncio.sleep(0.01)
+
+            reader = asyncio.create_task(read())
+            await asyncio.sleep(0.05)
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
+            assert await worker.call(lambda engine: engine.made) < 20
+
+    asyncio.run(main())
+
+
+def test_an_exception_crosses_the_bridge_as_an_engine_error() -> None:
+    def broken(_: Engine) -> None:
+        raise RuntimeError("out of wit")
+
+    async def main() -> None:
+        async with loaded() as worker:
+            with pytest.raises(EngineError, match=r"test stage failed .*out of wit"):
+                await worker.call(broken)
+            assert await worker.call(lambda engine: engine.made) == 0
+
+    asyncio.run(main())
+
+
+def test_an_exception_in_a_stream_comes_after_its_items() -> None:
+    def broken(engine: Engine, stop: threading.Event) -> Iterator[int]:
+        yield from engine.count(stop, 2)
+        raise RuntimeError("out of wit")
+
+    async def main() -> list[int]:
+        got = []
+        async with loaded() as worker:
+            with pytest.raises(EngineError, match="out of wit"):
+                async for item in worker.stream(broken, ahead=8):
+                    got.append(item)
+        return got
+
+    assert asyncio.run(main()) == [0, 1]
+
+
+def test_a_failed_post_is_told_by_the_next_call() -> None:
+    def broken(_: Engine) -> None:
+        raise RuntimeError("out of wit")
+
+    async def main() -> None:
+        async with loaded() as worker:
+            worker.post(broken)
+            await asyncio.sleep(0.05)
+            with pytest.raises(EngineError, match="out of wit"):
+                await worker.call(lambda engine: engine.made)
+            assert await worker.call(lambda engine: engine.made) == 0
+
+    asyncio.run(main())
+
+
+def test_errors_of_the_tree_keep_their_kind() -> None:
+    def missing() -> Engine:
+        raise ModelMissingError("no model", "pull it")
+
+    async def main() -> None:
+        worker: Worker[Engine] = Worker("test", timeout_s=1)
+        with pytest.raises(ModelMissingError, match="no model: pull it"):
+            await worker.load(missing)
+        with pytest.raises(EngineError, match="not loaded"):
+            await worker.call(lambda engine: engine.made)
+        await worker.close(lambda engine: None)
+
+    asyncio.run(main())
+
+
+def test_a_hanging_engine_fails_at_once_until_it_comes_back() -> None:
+    hold = threading.Event()
+
+    async def main() -> None:
+        async with loaded(timeout_s=0.1) as worker:
+            with pytest.raises(EngineStuckError, match="no sign of life"):
+                await worker.call(lambda engine: hold.wait())
+            before_s = time.monotonic()
+            with pytest.raises(EngineStuckError):
+                await worker.call(lambda engine: engine.made)
+            assert time.monotonic() - before_s < 0.1
+            hold.set()
+            while True:
+                try:
+                    assert await worker.call(lambda engine: engine.made) == 0
+                except EngineStuckError:
+                    await asyncio.sleep(0.01)
+                else:
+                    break
+
+    asyncio.run(main())
+
+
+def test_a_hanging_stream_is_stuck_too() -> None:
+    hold = threading.Event()
+
+    def hanging(engine: Engine, stop: threading.Event) -> Iterator[int]:
+        yield 1
+        hold.wait()
+        yield 2
+
+    async def main() -> None:
+        async with loaded(timeout_s=0.1) as worker:
+            stream = worker.stream(hanging, ahead=4)
+            assert await anext(stream) == 1
+            with pytest.raises(EngineStuckError):
+                await anext(stream)
+            hold.set()
+
+    asyncio.run(main())
