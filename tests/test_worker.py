@@ -77,9 +77,10 @@ def test_a_stream_gives_every_item() -> None:
 
 def test_a_stream_never_runs_far_ahead_of_its_reader() -> None:
     async def main() -> None:
-        async with loaded() as worker, aclosing(
-            worker.stream(lambda engine, stop: engine.count(stop), ahead=4)
-        ) as stream:
+        async with (
+            loaded() as worker,
+            aclosing(worker.stream(lambda engine, stop: engine.count(stop), ahead=4)) as stream,
+        ):
             await anext(stream)
             await asyncio.sleep(0.2)
             assert worker.engine.made <= 6

@@ -150,6 +150,7 @@ def engine_factories(settings: Settings, store: ModelStore) -> EngineFactories:
 
     def llm() -> Llm:
         from voicebot.engines.transformers_llm import TransformersLlm  # noqa: PLC0415
+
         threads = settings.llm.threads or _DEFAULT_LLM_THREADS
         engine = TransformersLlm.load(
             llm_model, threads=threads, max_tokens=settings.llm.max_tokens
@@ -165,4 +166,4 @@ def engine_factories(settings: Settings, store: ModelStore) -> EngineFactories:
     return EngineFactories(vad, turn_detector, asr, llm, tts)
 
 
-_DEFAULT_LLM_THREADS = 2
+_DEFAULT_LLM_THREADS = 1

@@ -68,7 +68,11 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """Milliseconds of a latency, by what they were spent on; they sum to it."""
+    """Where the milliseconds of a latency went, along the critical path; they sum to it.
+
+    ``unattributed`` is what no mark explains and may be negative, as may ``endpoint`` when the
+    endpointer was ahead of the true end.
+    """
 
     endpoint: float
     asr: float

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -84,7 +86,7 @@ def test_spans_cover_every_audible_window_and_lie_apart(
         assert start % 160 == 0
         inside[start:end] = True
     assert inside[samples > 0].all()
-    gaps = [after[0] - before[1] for before, after in zip(spans[:-1], spans[1:], strict=True)]
+    gaps = [after[0] - before[1] for before, after in pairwise(spans)]
     assert all(gap > gap_ms * 16 for gap in gaps)
     assert (spans[0][0] if spans else None) == first_audible(samples, RATE_HZ)
     assert (spans[-1][1] if spans else None) == last_audible(samples, RATE_HZ)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from voicebot.bench.record import (
     AudioPath,
-    Breakdown,
     Drafts,
     Host,
     ModelUsed,
@@ -18,6 +17,7 @@ from voicebot.bench.record import (
     TurnRecord,
 )
 from voicebot.bench.summary import summarise
+from voicebot.timeline import Breakdown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

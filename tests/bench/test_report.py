@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from factories import a_realistic_run, a_run, a_turn
 
-from voicebot.bench.record import Breakdown, Run, Span, from_json
+from voicebot.bench.record import Run, Span, from_json
 from voicebot.bench.report import render_report, write_report
+from voicebot.timeline import Breakdown
 
 if TYPE_CHECKING:
     from pathlib import Path

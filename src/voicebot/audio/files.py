@@ -31,7 +31,8 @@ _BLOCK_FRAMES = 1 << 16
 _RATES_HZ = range(1_000, 768_001)
 _CLIPPED_LEVEL = 0.99
 _CLIPPED_RUN = 3
-_DC_OFFSET = 0.002
+_DC_OFFSET = 0.005
+"""-46 dBFS: with any more, silence itself would count as audible."""
 _UNKNOWN_RIFF_SIZES = (0, 0xFFFFFFFF)
 """What programs that write WAV into a pipe put where the length of the data belongs."""
 
@@ -197,18 +198,19 @@ class _Oddities:
 
 def _open(path: Path) -> soundfile.SoundFile:
     try:
+        # Asked before it is opened: to open a pipe is to wait for its writer.
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise AudioFileError(f"{path} is a folder", "give an audio file in it")
+        if not stat.S_ISREG(status.st_mode):
+            raise AudioFileError(f"{path} is not a regular file", "give an audio file")
+        if not status.st_size:
+            raise AudioFileError(f"the audio file {path} is empty", "record it again")
         with path.open("rb") as raw:
-            status = os.fstat(raw.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise AudioFileError(f"{path} is not a regular file", "give an audio file")
-            if not status.st_size:
-                raise AudioFileError(f"the audio file {path} is empty", "record it again")
             if _is_cut_off_wav(raw, status.st_size):
                 raise _truncated(path)
     except FileNotFoundError as error:
         raise AudioFileError(f"there is no audio file {path}", "check the path") from error
-    except IsADirectoryError as error:
-        raise AudioFileError(f"{path} is a folder", "give an audio file in it") from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise AudioFileError(

@@ -23,6 +23,7 @@ from pydantic import TypeAdapter
 
 from voicebot.bench.files import write_text_atomically
 from voicebot.errors import VoicebotError
+from voicebot.timeline import Breakdown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,6 @@ __all__ = [
     "BREAKDOWN_STAGES",
     "SCHEMA",
     "AudioPath",
-    "Breakdown",
     "Distribution",
     "Drafts",
     "GroupSummary",
@@ -55,27 +55,6 @@ SCHEMA = "voicebot.run/1"
 
 BREAKDOWN_STAGES = ("endpoint", "asr", "llm", "tts", "output", "unattributed")
 """The parts of a breakdown, in the order in which a turn goes through them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Breakdown:
-    """Where the milliseconds between true end and audible went, along the critical path.
-
-    The parts sum to the turn's ``voice_to_voice_ms``. ``unattributed`` is what no mark explains
-    and may be negative, as may ``endpoint`` when the endpointer was ahead of the true end.
-    """
-
-    endpoint: float
-    asr: float
-    llm: float
-    tts: float
-    output: float
-    unattributed: float
-
-    @property
-    def total_ms(self) -> float:
-        """The sum of the parts, in ms."""
-        return self.endpoint + self.asr + self.llm + self.tts + self.output + self.unattributed
 
 
 @dataclass(frozen=True, slots=True)

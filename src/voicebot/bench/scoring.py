@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from voicebot.audio.loudness import audible_spans
-from voicebot.bench.record import Breakdown, Drafts, Span, TurnRecord
+from voicebot.bench.record import Drafts, Span, TurnRecord
 from voicebot.events import Outcome
 from voicebot.timeline import Mark, Stage, Timeline, break_down
 
@@ -93,7 +93,7 @@ def score(
     timeline = answer.timeline if answer is not None else Timeline()
     breakdown = None
     if audible_s is not None:
-        breakdown = _breakdown(timeline, end_s=end_s, audible_s=audible_s)
+        breakdown = break_down(timeline, end_s=end_s, audible_s=audible_s)
         timeline.mark(Mark.AUDIBLE, audible_s)
     started = sum(item.drafts_started for item in own)
     return TurnRecord(
@@ -155,20 +155,6 @@ def _audible(answer: TurnClosed | None, bot_spans: Sequence[tuple[float, float]]
 
 def _unanswered(own: Sequence[TurnClosed]) -> str:
     return own[-1].outcome.value if own else Outcome.DISMISSED.value
-
-
-def _breakdown(timeline: Timeline, *, end_s: float, audible_s: float) -> Breakdown | None:
-    parts = break_down(timeline, end_s=end_s, audible_s=audible_s)
-    if parts is None:
-        return None
-    return Breakdown(
-        endpoint=parts.endpoint,
-        asr=parts.asr,
-        llm=parts.llm,
-        tts=parts.tts,
-        output=parts.output,
-        unattributed=parts.unattributed,
-    )
 
 
 def _waterfall(timeline: Timeline, end_s: float) -> list[Span]:

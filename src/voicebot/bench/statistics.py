@@ -154,9 +154,7 @@ def _canonical_order(
     ranked = sorted(members, key=members.__getitem__)
     number = {cluster: index for index, cluster in enumerate(ranked)}
     cluster_of = np.array([number[clusters[index]] for index in order], dtype=np.intp)
-    # Equal values of different clusters: their order must not depend on the input's either.
-    tie_break = np.lexsort((cluster_of, samples[order]))
-    return order[tie_break], cluster_of[tie_break], len(members)
+    return order, cluster_of, len(members)
 
 
 def _figures_of_draws(

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from voicebot.bench.record import (
     BREAKDOWN_STAGES,
-    Breakdown,
     GroupSummary,
     Run,
     StagePercentiles,
@@ -21,6 +20,7 @@ from voicebot.bench.record import (
 )
 from voicebot.bench.statistics import describe, percentile, word_errors
 from voicebot.text.normalise import normalise_words
+from voicebot.timeline import Breakdown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -15,10 +15,10 @@ from voicebot.bench.callers import load_callers, recorded_callers_dir
 from voicebot.bench.files import write_text_atomically
 from voicebot.bench.meta import run_meta
 from voicebot.bench.record import AudioPath, ModelUsed, Run, TurnRecord, write_run
-from voicebot.bench.report import render_report
+from voicebot.bench.report import write_report
 from voicebot.bench.runner import BenchRunner, Measurements, RunnerRules
 from voicebot.bench.summary import summarise
-from voicebot.bench.table import run_table
+from voicebot.bench.table import summary_table
 from voicebot.cascade import running_stages
 from voicebot.cli.startup import prepare_models, seconds_since_start
 from voicebot.errors import OutputError
@@ -152,7 +152,7 @@ class _Bench:
             OutputError: ``out_dir`` took nothing; the line says where the files are instead.
         """
         run = self._as_run()
-        self._context.console.print(run_table(run))
+        self._context.console.print(summary_table(run))
         try:
             self._write_into(run, out_dir)
         except OutputError as error:
@@ -162,7 +162,7 @@ class _Bench:
 
     def _write_into(self, run: Run, folder: Path) -> None:
         write_run(run, folder / "run.json")
-        write_text_atomically(folder / "report.html", render_report(run))
+        write_report(run, folder / "report.html")
         self._context.console.print(f"Record: {folder / 'run.json'}", soft_wrap=True)
         self._context.console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
 

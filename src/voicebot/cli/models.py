@@ -57,7 +57,9 @@ def list_models(context: CliContext, *, as_json: bool) -> None:
         return
     from rich.table import Table  # noqa: PLC0415 (start-up time)
 
-    table = Table("name", "role", "profile", "size", "licence", "state", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for column in ("name", "role", "profile", "size", "licence", "state"):
+        table.add_column(column, no_wrap=column in {"name", "state"})
     for model in MODELS.values():
         state = store.state(model.name)
         table.add_row(

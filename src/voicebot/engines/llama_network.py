@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["LlamaNetwork", "LlamaShape", "Precision", "int8_available"]
 
 Precision: TypeAlias = Literal["int8", "bfloat16", "float32"]
-"""How weights are held; ``int8`` is per output channel and for writing only; prompts are read in bfloat16."""
+"""How weights are held; ``int8`` is for writing, prompts are then read in bfloat16."""
 
 _Linear: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"
 

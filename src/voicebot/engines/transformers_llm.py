@@ -14,7 +14,7 @@ from voicebot.engines.causal_network import TransformersNetwork
 from voicebot.engines.chat_prompt import ChatPrompt, PromptTokens, read_json
 from voicebot.engines.llama_network import LlamaNetwork, LlamaShape, int8_available
 from voicebot.engines.piece_decoder import PieceDecoder
-from voicebot.engines.prefix_cache import common_prefix_length, repeats_itself, reusable_length
+from voicebot.engines.prefix_cache import repeats_itself, reusable_length
 from voicebot.engines.protocols import Message, Prefilled, TextPiece
 from voicebot.errors import EngineError, ModelDamagedError, ModelMissingError, ModelUnsafeError
 

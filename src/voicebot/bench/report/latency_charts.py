@@ -6,11 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from voicebot.bench.record import BREAKDOWN_STAGES, Breakdown, TurnRecord
+from voicebot.bench.record import BREAKDOWN_STAGES, TurnRecord
 from voicebot.bench.report.svg import Scale, canvas, element, label, round_step, rule, span
 from voicebot.bench.report.wording import as_count, as_ms, as_number, as_percent
 from voicebot.bench.statistics import percentile
 from voicebot.bench.summary import TARGET_MS, share_within
+from voicebot.timeline import Breakdown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from voicebot.bench.record import BREAKDOWN_STAGES, Breakdown, TurnRecord
+from voicebot.bench.record import BREAKDOWN_STAGES, TurnRecord
 from voicebot.bench.report.svg import Scale, canvas, element, label, rule, span
 from voicebot.bench.report.wording import as_ms, as_number
+from voicebot.timeline import Breakdown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 __all__ = ["as_count", "as_interval", "as_ms", "as_number", "as_percent", "flatten"]
 
-NONE = "\N{EN DASH}"
+_NONE = "\N{EN DASH}"
 _THIN = "\N{NARROW NO-BREAK SPACE}"
 
 
 def as_number(value: float | None, digits: int = 0) -> str:
     """``-1234.5`` as a figure with a true minus sign and a thin space at the thousands."""
     if value is None:
-        return NONE
+        return _NONE
     text = f"{value:,.{digits}f}"
     if not text.strip("-0.,"):
         text = text.removeprefix("-")
@@ -22,13 +22,13 @@ def as_number(value: float | None, digits: int = 0) -> str:
 
 def as_ms(value: float | None) -> str:
     """A latency in whole ms."""
-    return NONE if value is None else f"{as_number(value)}{_THIN}ms"
+    return _NONE if value is None else f"{as_number(value)}{_THIN}ms"
 
 
 def as_percent(value: float | None) -> str:
     """A share, 0 to 1, in percent with one decimal, or none where it is whole."""
     if value is None:
-        return NONE
+        return _NONE
     percent = 100 * value
     return f"{as_number(percent, 0 if abs(percent - round(percent)) < 0.05 else 1)}{_THIN}%"  # noqa: PLR2004 - half of the last digit shown
 

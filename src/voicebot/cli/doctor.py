@@ -1,0 +1,70 @@
+"""``voicebot doctor``: checks this machine and measures its models."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from voicebot.errors import VoicebotError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from voicebot.cli.context import CliContext
+    from voicebot.doctor import Finding
+
+__all__ = ["doctor_command"]
+
+_MARKS = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "fail": "[red]fail[/]"}
+
+
+@click.command("doctor")
+@click.option("--quick", is_flag=True, help="Check, but do not measure the models' speed.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs to read.")
+@click.pass_obj
+def doctor_command(context: CliContext, *, quick: bool, as_json: bool) -> None:
+    """Check this machine: packages, models, sound, clock; measure each model's speed here.
+
+    The best thread counts are kept, and later conversations use them.
+    """
+    findings = []
+    for finding in _findings(context, quick=quick):
+        findings.append(finding)
+        if not as_json:
+            _print_finding(context.console, finding)
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=2))
+    failed = [finding.subject for finding in findings if finding.state == "fail"]
+    if failed:
+        raise VoicebotError(
+            f"{len(failed)} of {len(findings)} checks failed: {', '.join(failed)}",
+            "each says above what to do",
+        )
+
+
+def _findings(context: CliContext, *, quick: bool) -> Iterator[Finding]:
+    from voicebot.doctor import gather_findings, gather_speeds  # noqa: PLC0415 (start-up time)
+    from voicebot.models.registry import PROFILES  # noqa: PLC0415 (start-up time)
+    from voicebot.models.store import ModelStore  # noqa: PLC0415 (start-up time)
+
+    store = ModelStore(context.settings.models.dir)
+    yield from gather_findings(store, PROFILES["embedded"])
+    if not quick:
+        context.error_console.print("measuring the models", style="dim")
+        yield from gather_speeds(store)
+
+
+def _print_finding(console: Console, finding: Finding) -> None:
+    from rich.markup import escape  # noqa: PLC0415 (start-up time)
+
+    way_out = f" [bold]→ {escape(finding.way_out)}[/]" if finding.way_out else ""
+    console.print(
+        f"{_MARKS[finding.state]} {finding.subject}: {escape(finding.detail)}{way_out}",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,157 @@
+"""The runner with scripted stages, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from voicebot.audio.files import write_wav
+from voicebot.bench.callers import Caller, CallerTurn
+from voicebot.bench.meters import ProcessMeter
+from voicebot.bench.runner import BenchRunner, Measurements, RunnerRules
+from voicebot.engines.scripted import (
+    ScriptedAsr,
+    ScriptedLlm,
+    ScriptedTts,
+    ScriptedTurnDetector,
+    ScriptedVad,
+)
+from voicebot.history import History
+from voicebot.session import SessionRules
+from voicebot.stages import Stages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+RATE_HZ = 16_000
+
+
+def clip(folder: Path, name: str, *speech: tuple[float, float]) -> CallerTurn:
+    samples = np.zeros(round((speech[-1][1] + 0.5) * RATE_HZ), dtype=np.float32)
+    for start, end in speech:
+        time_s = np.arange(round(start * RATE_HZ), round(end * RATE_HZ)) / RATE_HZ
+        samples[round(start * RATE_HZ) : round(end * RATE_HZ)] = 0.3 * np.sin(1200 * time_s)
+    write_wav(folder / name, samples, RATE_HZ)
+    return CallerTurn(name, folder / name, "question", len(samples) / RATE_HZ, speech)
+
+
+def single(turn: CallerTurn) -> Caller:
+    return Caller(turn.name, turn.kind, (turn,))
+
+
+def runner(llm: ScriptedLlm | None = None, **rules: Any) -> BenchRunner:
+    stages = Stages(
+        vad=ScriptedVad(),
+        turn_detector=ScriptedTurnDetector(),
+        asr=ScriptedAsr(),
+        llm=llm or ScriptedLlm(),
+        tts=ScriptedTts(),
+    )
+    return BenchRunner(
+        stages,
+        session_rules=SessionRules(),
+        make_history=lambda: History("be brief", max_tokens=1000),
+        rules=RunnerRules(**{"warmup_turns": 0, **rules}),
+        on_turn=lambda turn: None,
+    )
+
+
+def test_each_turn_is_recorded_once_and_answered(
+    tmp_path: Path, virtual_time: Callable[[Any], Any]
+) -> None:
+    callers = [single(clip(tmp_path, f"{name}.wav", (0.3, 1.3))) for name in "ab"]
+    measured = Measurements()
+    virtual_time(runner().run(callers, measured))
+    assert [turn.caller for turn in measured.turns] == ["a.wav", "b.wav"]
+    assert measured.is_complete
+    for turn in measured.turns:
+        assert turn.voice_to_voice_ms is not None
+        assert 200 < turn.voice_to_voice_ms < 400
+        assert turn.breakdown_ms is not None
+        assert turn.breakdown_ms.total_ms == pytest.approx(turn.voice_to_voice_ms)
+        assert abs(turn.breakdown_ms.unattributed) < 1
+        assert turn.underruns == 0
+
+
+def test_warm_up_turns_are_kept_apart(tmp_path: Path, virtual_time: Callable[[Any], Any]) -> None:
+    callers = [single(clip(tmp_path, f"{name}.wav", (0.3, 1.3))) for name in "abc"]
+    measured = Measurements()
+    virtual_time(runner(warmup_turns=2).run(callers, measured))
+    assert [turn.caller for turn in measured.warmup_turns] == ["a.wav", "b.wav"]
+    assert all(turn.warmup for turn in measured.warmup_turns)
+    assert len(measured.turns) == 3
+
+
+def test_the_turns_of_a_conversation_share_their_history(
+    tmp_path: Path, virtual_time: Callable[[Any], Any]
+) -> None:
+    llm = ScriptedLlm()
+    first, second = (clip(tmp_path, f"{name}.wav", (0.3, 1.3)) for name in "ab")
+    measured = Measurements()
+    virtual_time(runner(llm).run([Caller("talk", "exchange", (first, second))], measured))
+    assert [turn.conversation for turn in measured.turns] == ["talk", "talk"]
+    assert all(turn.voice_to_voice_ms for turn in measured.turns)
+    assert [message.role for message in llm.asked[-1]] == ["system", "user", "assistant", "user"]
+
+
+def test_callers_do_not_share_their_history(
+    tmp_path: Path, virtual_time: Callable[[Any], Any]
+) -> None:
+    llm = ScriptedLlm()
+    callers = [single(clip(tmp_path, f"{name}.wav", (0.3, 1.3))) for name in "ab"]
+    virtual_time(runner(llm).run(callers, Measurements()))
+    assert all(len(messages) == 2 for messages in llm.asked)
+
+
+def test_a_caller_who_is_not_heard_is_a_miss_and_the_run_goes_on(
+    tmp_path: Path, virtual_time: Callable[[Any], Any]
+) -> None:
+    quiet = clip(tmp_path, "quiet.wav", (0.3, 1.3))
+    write_wav(quiet.path, np.zeros(2 * RATE_HZ, dtype=np.float32), RATE_HZ)
+    measured = Measurements()
+    virtual_time(
+        runner().run([single(quiet), single(clip(tmp_path, "b.wav", (0.3, 1.3)))], measured)
+    )
+    assert [turn.missed for turn in measured.turns] == [True, False]
+
+
+def test_a_pause_inside_the_turn_is_no_turn(
+    tmp_path: Path, virtual_time: Callable[[Any], Any]
+) -> None:
+    measured = Measurements()
+    caller = single(clip(tmp_path, "a.wav", (0.3, 1.0), (1.6, 2.6)))
+    virtual_time(runner().run([caller], measured))
+    (turn,) = measured.turns
+    assert turn.cut_in, "the scripted detector is always sure"
+    assert turn.voice_to_voice_ms is not None
+    assert turn.voice_to_voice_ms > 0
+
+
+def test_what_was_measured_before_a_stop_is_kept(
+    tmp_path: Path, virtual_time: Callable[[Any], Any]
+) -> None:
+    callers = [single(clip(tmp_path, f"{name}.wav", (0.3, 1.3))) for name in "abc"]
+    measured = Measurements()
+
+    async def main() -> None:
+        running = asyncio.create_task(runner().run(callers, measured))
+        while not measured.turns:
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(1.0)  # in the middle of the next caller
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    virtual_time(main())
+    assert len(measured.turns) == 1
+    assert not measured.is_complete
+
+
+def test_the_process_meter_sees_this_process() -> None:
+    meter = ProcessMeter()
+    assert meter.cpu_seconds() > 0
+    assert meter.peak_rss_mib > 10

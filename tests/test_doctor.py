@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import importlib.metadata
+import io
+import json
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+from voicebot import doctor
+from voicebot.cli.doctor import doctor_command
+from voicebot.doctor import (
+    Finding,
+    check_audio,
+    check_clock,
+    check_cores,
+    check_disk,
+    check_memory,
+    check_model,
+    check_packages,
+    check_python,
+    check_speed,
+    check_terminal,
+    check_wakeups,
+    check_writable,
+    gather_findings,
+    gather_speeds,
+)
+from voicebot.errors import EngineError, VoicebotError
+from voicebot.models.registry import PROFILES
+from voicebot.models.store import ModelStore, default_models_dir
+from voicebot.tuning import Speed, chosen_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+GIB = 1024**3
+
+
+@pytest.mark.parametrize(
+    ("finding", "state"),
+    [
+        (check_python((3, 10, 9)), "fail"),
+        (check_python((3, 13, 0)), "ok"),
+        (check_cores(4, 1.0), "ok"),
+        (check_cores(4, 4.5), "warn"),
+        (check_cores(1, 0.1), "warn"),
+        (check_memory(8 * GIB), "ok"),
+        (check_memory(GIB), "warn"),
+        (check_clock(1e-9), "ok"),
+        (check_clock(0.0156), "warn"),
+        (check_wakeups([0.1] * 100), "ok"),
+        (check_wakeups([0.1] * 97 + [20.0] * 3), "warn"),
+        (check_terminal("UTF-8", is_terminal=True), "ok"),
+        (check_terminal("ascii", is_terminal=True), "warn"),
+        (check_terminal("", is_terminal=False), "warn"),
+        (check_speed(Speed("llm", 2, 20.0, "ms a token")), "ok"),
+        (check_speed(Speed("llm", 2, 200.0, "ms a token")), "warn"),
+    ],
+)
+def test_verdicts_and_a_way_out_where_it_is_bad(finding: Finding, state: str) -> None:
+    assert finding.state == state
+    assert bool(finding.way_out) == (state != "ok")
+
+
+def test_disk(tmp_path: Path) -> None:
+    assert check_disk(tmp_path, 10 * GIB).state == "ok"
+    assert check_disk(tmp_path, 1000).state == "warn"
+
+
+def test_absent_package_is_named_and_extras_do_not_count() -> None:
+    def version_of(name: str) -> str:
+        if name == "gone":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return "1.0"
+
+    finding = check_packages(["here>=1", "gone==2", 'gone; extra == "x"'], version_of)
+    assert (finding.state, finding.detail) == ("fail", "not installed: gone")
+    assert check_packages(["here>=1"], version_of).detail == "here 1.0"
+
+
+@pytest.mark.parametrize(
+    ("error", "hint"),
+    [
+        (OSError("PortAudio library not found"), "libportaudio2"),
+        (ValueError("no device"), "connect one"),
+        (RuntimeError("no device"), "connect one"),
+        (ImportError("no sounddevice"), "install voicebot anew"),
+    ],
+)
+def test_absent_sound_is_a_warning_with_a_way_out(error: Exception, hint: str) -> None:
+    def query(kind: str) -> str:
+        raise error
+
+    finding = check_audio("input", query)
+    assert finding.state == "warn"
+    assert hint in finding.way_out
+    assert check_audio("output", lambda kind: "speaker 1").detail == "speaker 1"
+
+
+def test_absent_model_fails_with_the_command_to_run(tmp_path: Path) -> None:
+    finding = check_model(ModelStore(tmp_path), "smart-turn-v3.2")
+    assert finding.state == "fail"
+    assert finding.way_out == "run `voicebot models pull smart-turn-v3.2`"
+    assert check_model(ModelStore(tmp_path), "silero-vad-v6").state == "ok"
+
+
+def test_folder_that_does_not_exist_yet_is_judged_by_its_parent(tmp_path: Path) -> None:
+    assert check_writable("results", tmp_path / "a" / "b").state == "ok"
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "file").write_text("")
+    assert check_writable("results", tmp_path / "file" / "b").state == "warn"
+
+
+def test_gathering_covers_every_subject_without_models(tmp_path: Path) -> None:
+    findings = list(gather_findings(ModelStore(tmp_path / "models"), ["smart-turn-v3.2"]))
+    subjects = [finding.subject for finding in findings]
+    assert len(subjects) == len(set(subjects))
+    assert {"python", "packages", "microphone", "cores", "memory", "disk", "clock"} <= set(subjects)
+    assert not (tmp_path / "models").exists()
+
+
+def test_tuning_keeps_the_best_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("voicebot.tuning.tuning_path", lambda: tmp_path / "tuning.json")
+    monkeypatch.setattr(doctor, "usable_cores", lambda: 2)
+    times = {1: 17.0, 2: 32.0}
+    findings = list(
+        doctor._tuned("llm", "made-up", lambda count: Speed("llm", count, times[count], "ms"))
+    )
+    assert [finding.state for finding in findings] == ["ok", "ok"]
+    assert findings[1].detail == "1 chosen (ms by threads: 1: 17, 2: 32)"
+    assert chosen_threads("llm", "made-up") == 1
+
+
+def test_engine_that_fails_is_a_finding(tmp_path: Path) -> None:
+    def fail(count: int) -> Speed:
+        raise EngineError("it broke", "mend it")
+
+    assert list(doctor._tuned("llm", "made-up", fail)) == [
+        Finding("speed of llm", "fail", "it broke", "mend it")
+    ]
+
+
+def test_cache_that_cannot_be_written_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("voicebot.tuning.tuning_path", lambda: tmp_path / "file" / "tuning.json")
+    findings = list(doctor._tuned("llm", "x", lambda count: Speed("llm", count, 1.0, "ms")))
+    assert [finding.state for finding in findings] == ["warn"]
+
+
+def _run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, findings: list[Finding], *arguments: str
+) -> tuple[Any, str]:
+    def gather(store: ModelStore, models: object) -> Iterator[Finding]:
+        return iter(findings)
+
+    monkeypatch.setattr(doctor, "gather_findings", gather)
+    printed = io.StringIO()
+    context = SimpleNamespace(
+        settings=SimpleNamespace(models=SimpleNamespace(dir=tmp_path)),
+        console=Console(file=printed, width=80),
+        error_console=Console(file=io.StringIO()),
+    )
+    result = CliRunner().invoke(doctor_command, ["--quick", *arguments], obj=context)
+    return result, printed.getvalue()
+
+
+def test_command_prints_the_way_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    result, printed = _run(monkeypatch, tmp_path, [Finding("disk", "warn", "[full]", "free some")])
+    assert result.exit_code == 0
+    assert printed == "warn disk: [full] → free some\n"
+
+
+def test_command_fails_when_a_check_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    findings = [Finding("disk", "ok", "much"), Finding("python", "fail", "3.8", "newer")]
+    result, _ = _run(monkeypatch, tmp_path, findings, "--json")
+    assert isinstance(result.exception, VoicebotError)
+    assert "1 of 2 checks failed: python" in str(result.exception)
+    assert [row["state"] for row in json.loads(result.stdout)] == ["ok", "fail"]
+
+
+@pytest.mark.models
+def test_real_models_are_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    store = ModelStore(default_models_dir())
+    if absent := [name for name in PROFILES["embedded"] if not store.is_ready(name)]:
+        pytest.skip(f"not on this machine: {', '.join(absent)}")
+    monkeypatch.setattr("voicebot.tuning.tuning_path", lambda: tmp_path / "tuning.json")
+    monkeypatch.setattr(doctor, "usable_cores", lambda: 1)
+    findings = list(gather_speeds(store))
+    assert [finding for finding in findings if finding.state == "fail"] == []
+    assert chosen_threads("llm") == 1
+    assert chosen_threads("turn") == 1
