@@ -40,7 +40,7 @@ from voicebot.stages import Stages
 from voicebot.timeline import break_down
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from voicebot.audio.samples import Samples
 

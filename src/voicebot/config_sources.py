@@ -33,6 +33,7 @@ __all__ = [
     "MODELS_VARIABLE",
     "LoadedSettings",
     "load_settings",
+    "override_assignments",
     "override_setting",
 ]
 
@@ -132,6 +133,21 @@ def override_setting(
     }
     given[key] = _Given(value, origin)
     return _validated(setting_specs(), given)
+
+
+def override_assignments(loaded: LoadedSettings, assignments: Sequence[str]) -> LoadedSettings:
+    """Apply ``key=value`` texts, as ``--set`` behind a subcommand does.
+
+    Raises:
+        ConfigError: a key is unknown, or a value of the wrong type or out of range.
+    """
+    specs = setting_specs()
+    given = {
+        key: _Given(value, loaded.origins[key])
+        for key, value in settings_by_key(loaded.settings).items()
+    }
+    given |= _from_assignments(specs, assignments)
+    return _validated(specs, given)
 
 
 # --- the file -----------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from voicebot.errors import ConfigError
 from voicebot.history import History
 from voicebot.reply import ReplyRules
 from voicebot.session import SessionRules
+from voicebot.tuning import chosen_threads
 from voicebot.turns.endpointer import EndpointerRules
 
 if TYPE_CHECKING:
@@ -129,19 +130,20 @@ def engine_factories(settings: Settings, store: ModelStore) -> EngineFactories:
     Raises:
         ModelMissingError: a model is not in the store.
     """
+    vad_model = store.path("silero-vad-v6")
     turn_model = store.path("smart-turn-v3.2")
     llm_model = store.path(settings.llm.model)
 
     # Engines bring heavy libraries along, so each is imported where it is built.
     def vad() -> Vad:
-        from voicebot.turns.silero import SileroVad, bundled_model_path  # noqa: PLC0415
+        from voicebot.turns.silero import SileroVad  # noqa: PLC0415
 
-        return SileroVad(bundled_model_path())
+        return SileroVad(vad_model)
 
     def turn_detector() -> TurnDetector:
         from voicebot.turns.smart_turn import SmartTurn  # noqa: PLC0415
 
-        return SmartTurn(turn_model)
+        return SmartTurn(turn_model, threads=chosen_threads("turn", "smart-turn-v3.2") or 1)
 
     def asr() -> Asr:
         from voicebot.engines.pocketsphinx import PocketSphinxAsr  # noqa: PLC0415
@@ -151,7 +153,7 @@ def engine_factories(settings: Settings, store: ModelStore) -> EngineFactories:
     def llm() -> Llm:
         from voicebot.engines.transformers_llm import TransformersLlm  # noqa: PLC0415
 
-        threads = settings.llm.threads or _DEFAULT_LLM_THREADS
+        threads = settings.llm.threads or chosen_threads("llm", settings.llm.model) or 1
         engine = TransformersLlm.load(
             llm_model, threads=threads, max_tokens=settings.llm.max_tokens
         )
@@ -164,6 +166,3 @@ def engine_factories(settings: Settings, store: ModelStore) -> EngineFactories:
         return EspeakTts(settings.tts.voice, rate_wpm=settings.tts.rate_wpm)
 
     return EngineFactories(vad, turn_detector, asr, llm, tts)
-
-
-_DEFAULT_LLM_THREADS = 1

@@ -35,6 +35,41 @@ class _End:
         self.error = error
 
 
+class _Relay(Generic[ItemT]):
+    """Carries a generator's items from the engine's thread to one reader on the loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, ahead: int) -> None:
+        self._loop = loop
+        self.items: asyncio.Queue[ItemT | _End] = asyncio.Queue()
+        self.slots = threading.Semaphore(ahead)
+        self.stop = threading.Event()
+        self.done = threading.Event()
+
+    def carry(self, make: Callable[[], Iterator[ItemT]]) -> None:
+        """Run the generator to its end or until ``stop``; on the engine's thread."""
+        error: BaseException | None = None
+        try:
+            if not self.stop.is_set():
+                for item in make():
+                    self._hand_over(item)
+                    if not self._wait_for_slot():
+                        break
+        except BaseException as raised:  # noqa: BLE001  # crosses to the reader
+            error = raised
+        self.done.set()
+        self._hand_over(_End(error))
+
+    def _wait_for_slot(self) -> bool:
+        while not self.slots.acquire(timeout=_SLOT_POLL_S):
+            if self.stop.is_set():
+                return False
+        return not self.stop.is_set()
+
+    def _hand_over(self, item: ItemT | _End) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody reads any more
+            self._loop.call_soon_threadsafe(self.items.put_nowait, item)
+
+
 class Worker(Generic[EngineT]):
     """One thread that owns one engine.
 
@@ -122,48 +157,23 @@ class Worker(Generic[EngineT]):
         """
         self._raise_posted_error()
         self._raise_if_overdue()
-        loop = asyncio.get_running_loop()
-        items: asyncio.Queue[ItemT | _End] = asyncio.Queue()
-        stop = threading.Event()
-        slots = threading.Semaphore(ahead)
-        done = threading.Event()
-
-        def hand_over(item: ItemT | _End) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop has closed: nobody reads any more
-                loop.call_soon_threadsafe(items.put_nowait, item)
-
-        def job() -> None:
-            error: BaseException | None = None
-            try:
-                if not stop.is_set():
-                    for item in function(self.engine, stop):
-                        hand_over(item)
-                        while not slots.acquire(timeout=_SLOT_POLL_S):
-                            if stop.is_set():
-                                break
-                        if stop.is_set():
-                            break
-            except BaseException as raised:  # noqa: BLE001  # crosses to the reader
-                error = raised
-            done.set()
-            hand_over(_End(error))
-
-        self._jobs.put(job)
+        relay: _Relay[ItemT] = _Relay(asyncio.get_running_loop(), ahead)
+        self._jobs.put(lambda: relay.carry(lambda: function(self.engine, relay.stop)))
         try:
             while True:
                 try:
-                    item = await asyncio.wait_for(items.get(), self._timeout_s)
+                    item = await asyncio.wait_for(relay.items.get(), self._timeout_s)
                 except TimeoutError:
-                    self._overdue = done
+                    self._overdue = relay.done
                     raise self._stuck() from None
                 if isinstance(item, _End):
                     if item.error is not None:
                         raise self._as_engine_error(item.error) from item.error
                     return
-                slots.release()
+                relay.slots.release()
                 yield item
         finally:
-            stop.set()
+            relay.stop.set()
 
     async def close(self, release: Callable[[EngineT], None]) -> None:
         """Run ``release(engine)`` on the thread, then end it; a stuck thread is left behind."""

@@ -139,9 +139,7 @@ def test_what_was_measured_before_a_stop_is_kept(
 
     async def main() -> None:
         running = asyncio.create_task(runner().run(callers, measured))
-        while not measured.turns:
-            await asyncio.sleep(0.1)
-        await asyncio.sleep(1.0)  # in the middle of the next caller
+        await asyncio.wait({running}, timeout=6.0)  # in the middle of the second caller
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running

@@ -21,8 +21,6 @@ from voicebot.errors import DeviceError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from types import ModuleType
-
     from voicebot.audio.samples import Samples
 
 __all__ = ["Microphone", "Speaker"]
@@ -203,7 +201,7 @@ class Speaker:
             self._next_dac_s = self._loop.time() + ahead_s + frames / self._device_rate
 
 
-def _sounddevice() -> ModuleType:
+def _sounddevice() -> Any:
     try:
         import sounddevice  # noqa: PLC0415  # loads PortAudio, which only devices need
     except OSError as error:

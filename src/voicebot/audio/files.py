@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import soundfile
-import soxr  # type: ignore[import-untyped]  # it ships no types
+import soxr
 
 from voicebot.audio.loudness import AUDIBLE_LEVEL_DBFS, first_audible
 from voicebot.audio.samples import INPUT_SAMPLE_RATE_HZ, Samples

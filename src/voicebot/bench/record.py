@@ -23,7 +23,7 @@ from pydantic import TypeAdapter
 
 from voicebot.bench.files import write_text_atomically
 from voicebot.errors import VoicebotError
-from voicebot.timeline import Breakdown
+from voicebot.timeline import Breakdown  # noqa: TC001 (pydantic resolves it at run time)
 
 if TYPE_CHECKING:
     from pathlib import Path

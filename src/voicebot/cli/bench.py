@@ -38,6 +38,13 @@ __all__ = ["bench_command"]
 @click.command("bench")
 @click.option("--profile", metavar="NAME", help="Which engines and models take part.")
 @click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change one setting, such as turns.soft_end_ms=120; may be repeated.",
+)
+@click.option(
     "--callers",
     "callers_dir",
     type=click.Path(path_type=Path),
@@ -59,6 +66,7 @@ def bench_command(
     context: CliContext,
     *,
     profile: str | None,
+    assignments: tuple[str, ...],
     callers_dir: Path | None,
     kind: str | None,
     limit: int | None,
@@ -72,7 +80,8 @@ def bench_command(
     figures are.
     """
     context = (
-        context.with_flag("profile", "--profile", profile)
+        context.with_assignments(assignments)
+        .with_flag("profile", "--profile", profile)
         .with_flag("bench.callers_dir", "--callers", callers_dir)
         .with_flag("bench.seed", "--seed", seed)
     )

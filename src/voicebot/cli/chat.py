@@ -40,6 +40,13 @@ _POLL_S = 0.05
 @click.command("chat")
 @click.option("--profile", metavar="NAME", help="Which engines and models take part.")
 @click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change one setting, such as turns.soft_end_ms=120; may be repeated.",
+)
+@click.option(
     "--input",
     "input_file",
     type=click.Path(path_type=Path),
@@ -55,7 +62,12 @@ _POLL_S = 0.05
 )
 @click.pass_obj
 def chat_command(
-    context: CliContext, *, profile: str | None, input_file: Path | None, output_file: Path | None
+    context: CliContext,
+    *,
+    profile: str | None,
+    assignments: tuple[str, ...],
+    input_file: Path | None,
+    output_file: Path | None,
 ) -> None:
     """Talk with the bot; Ctrl-C ends the conversation.
 
@@ -64,7 +76,7 @@ def chat_command(
     """
     if output_file is not None and input_file is None:
         raise click.UsageError("--output goes with --input")
-    context = context.with_flag("profile", "--profile", profile)
+    context = context.with_assignments(assignments).with_flag("profile", "--profile", profile)
     recording = read_audio(input_file).samples if input_file is not None else None
     _, store = prepare_models(context)
     asyncio.run(_chat(context, store, recording, output_file))
@@ -114,8 +126,9 @@ async def _converse_with_recording(
     running = asyncio.create_task(session.run())
     loop = asyncio.get_running_loop()
     listen_until_s = starts_s + len(recording) / INPUT_SAMPLE_RATE_HZ + _LISTEN_ON_S
-    while not running.done() and (loop.time() < listen_until_s or not session.is_idle):
-        await asyncio.sleep(_POLL_S)
+    await asyncio.wait({running}, timeout=listen_until_s - loop.time())
+    while not running.done() and not session.is_idle:
+        await asyncio.wait({running}, timeout=_POLL_S)
     microphone.close()
     await running
     if output_file is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
 
@@ -54,4 +54,20 @@ class CliContext:
         loaded = override_setting(
             LoadedSettings(self.settings, self.origins), key, value, origin=f"flag {flag}"
         )
+        return dataclasses.replace(self, settings=loaded.settings, origins=loaded.origins)
+
+    def with_assignments(self, assignments: Sequence[str]) -> CliContext:
+        """The same context with what ``--set`` behind a subcommand says.
+
+        Raises:
+            ConfigError: a key is unknown, or a value of the wrong type or out of range.
+        """
+        if not assignments:
+            return self
+        from voicebot.config_sources import (  # noqa: PLC0415 (keeps --help free of pydantic)
+            LoadedSettings,
+            override_assignments,
+        )
+
+        loaded = override_assignments(LoadedSettings(self.settings, self.origins), assignments)
         return dataclasses.replace(self, settings=loaded.settings, origins=loaded.origins)

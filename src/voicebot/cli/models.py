@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from voicebot.cli.progress import pull_with_progress
 from voicebot.errors import ModelDamagedError, ModelError, ModelFetchError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import Progress, TaskID
-
     from voicebot.cli.context import CliContext
-    from voicebot.models.progress import FetchProgress
     from voicebot.models.registry import Model
     from voicebot.models.store import ModelFacts, ModelStore
 
@@ -88,8 +85,7 @@ def pull_models(context: CliContext, names: tuple[str, ...]) -> None:
         raise ModelFetchError(
             f"{absent[0]} is not fetched: models.offline is set", "run with models.offline off"
         )
-    with _progress_bars(context.error_console) as progress:
-        fetched = store.pull(wanted, _FetchBars(progress))
+    fetched = pull_with_progress(store, wanted, context.error_console)
     for name in wanted:
         word = "fetched" if name in fetched else "was here"
         context.console.print(f"{name}: {word}", highlight=False)
@@ -147,48 +143,6 @@ def remove_model(context: CliContext, name: str) -> None:
     """Delete the files of a model."""
     removed = _store(context).remove(name)
     context.console.print(f"{name}: {'removed' if removed else 'was not here'}", highlight=False)
-
-
-class _FetchBars:
-    """Draws what the store reports, a bar for each model."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._tasks: dict[str, TaskID] = {}
-
-    def __call__(self, fetch: FetchProgress) -> None:
-        if fetch.model not in self._tasks:
-            self._tasks[fetch.model] = self._progress.add_task(fetch.model, phase=fetch.phase)
-        task = self._tasks[fetch.model]
-        if fetch.phase == "downloading":
-            self._progress.update(
-                task, phase=fetch.phase, completed=fetch.done_bytes, total=fetch.total_bytes
-            )
-        else:
-            # The bytes are here: what follows has no measure of its own.
-            self._progress.update(task, phase=fetch.phase)
-            if fetch.phase == "done":
-                self._progress.update(task, total=1, completed=1)
-
-
-def _progress_bars(console: Console) -> Progress:
-    from rich.progress import (  # noqa: PLC0415 (start-up time)
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TransferSpeedColumn,
-    )
-
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TextColumn("{task.fields[phase]}"),
-        console=console,
-        transient=True,
-    )
 
 
 def _store(context: CliContext) -> ModelStore:

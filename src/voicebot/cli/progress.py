@@ -8,7 +8,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rich.console import Console
+    from rich.progress import Progress, TaskID
 
+    from voicebot.models.progress import FetchProgress
     from voicebot.models.store import ModelStore
 
 __all__ = ["pull_with_progress"]
@@ -17,8 +19,48 @@ __all__ = ["pull_with_progress"]
 def pull_with_progress(
     store: ModelStore, names: Iterable[str], console: Console
 ) -> tuple[str, ...]:
-    """TEMP."""
-    from voicebot.cli.models import _FetchBars, _progress_bars
-
+    """Fetch what is not ready of ``names``, a bar for each; see ``ModelStore.pull``."""
     with _progress_bars(console) as progress:
         return store.pull(names, _FetchBars(progress))
+
+
+class _FetchBars:
+    """Draws what the store reports, a bar for each model."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, fetch: FetchProgress) -> None:
+        if fetch.model not in self._tasks:
+            self._tasks[fetch.model] = self._progress.add_task(fetch.model, phase=fetch.phase)
+        task = self._tasks[fetch.model]
+        if fetch.phase == "downloading":
+            self._progress.update(
+                task, phase=fetch.phase, completed=fetch.done_bytes, total=fetch.total_bytes
+            )
+        else:
+            # The bytes are here: what follows has no measure of its own.
+            self._progress.update(task, phase=fetch.phase)
+            if fetch.phase == "done":
+                self._progress.update(task, total=1, completed=1)
+
+
+def _progress_bars(console: Console) -> Progress:
+    from rich.progress import (  # noqa: PLC0415 (start-up time)
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TransferSpeedColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TextColumn("{task.fields[phase]}"),
+        console=console,
+        transient=True,
+    )

@@ -60,7 +60,7 @@ _WARM_UP_SAMPLES = 8000
 # The decoder normalises by running cepstral means, which it carries from utterance to utterance.
 # Its own first guess (40, 3, -1) suits nobody's microphone: with it at the start of every turn the
 # word error rate on 107 clips is 0.240, with these 0.195, with means that follow the clips 0.180.
-# They are the means over 60 recordings by about as many speakers, none of them among the 107.
+# They are the running means after 60 recordings of other speakers, none of them among the 107.
 _FIRST_MEANS = (
     "53.1746,5.65608,-3.19981,13.1909,-9.14784,5.65693,0.740121,"
     "-9.5515,1.38453,-5.84636,3.93197,-6.72852,0.763344"
@@ -82,7 +82,8 @@ def load_decoder() -> Any:
     # best path through the lattice mostly costs 1 ms there and takes off a word error in twelve
     # (0.195 to 0.180 on 107 clips). A limit of 3000 active HMMs a frame instead of 30000 takes off
     # a quarter of the decoding time, half of it in the slowest blocks, and no word (0.189 to 0.186
-    # and 0.124 to 0.124 on the halves of the same clips). Half the frames (ds), fewer Gaussians (topn) or narrower beams cost words.
+    # and 0.124 to 0.124 on the halves of the same clips). Half the frames (ds), fewer
+    # Gaussians (topn) or narrower beams cost words.
     decoder = Decoder(loglevel="FATAL", fwdflat=False, bestpath=True, maxhmmpf=3000)
     decoder.start_utt()
     noise = b"\x01\x00\xff\xff" * (_WARM_UP_SAMPLES // 2)

@@ -11,12 +11,13 @@ from voicebot.bench.report.svg import Scale, canvas, element, label, round_step,
 from voicebot.bench.report.wording import as_count, as_ms, as_number, as_percent
 from voicebot.bench.statistics import percentile
 from voicebot.bench.summary import TARGET_MS, share_within
-from voicebot.timeline import Breakdown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from markupsafe import Markup
+
+    from voicebot.timeline import Breakdown
 
 __all__ = [
     "breakdown_cascade",

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from voicebot.bench.record import BREAKDOWN_STAGES, TurnRecord
 from voicebot.bench.report.svg import Scale, canvas, element, label, rule, span
 from voicebot.bench.report.wording import as_ms, as_number
-from voicebot.timeline import Breakdown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from markupsafe import Markup
+
+    from voicebot.timeline import Breakdown
 
 __all__ = ["LaneChart", "sound_chart", "work_chart"]
 
