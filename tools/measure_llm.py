@@ -2,7 +2,7 @@
 
     python tools/measure_llm.py FOLDER [--precisions int8,bfloat16] [--threads 1,2] [--turns 20]
 
-FOLDER is a model as ``TransformersLlm.load`` takes it. Every figure is in milliseconds. Wall is
+FOLDER is a model as ``LocalLlm.load`` takes it. Every figure is in milliseconds. Wall is
 what a user waits; cpu is the calling thread's own time, which another program's load changes
 less. Precisions and thread counts are measured in alternation, so that a change of the machine's
 load falls on all of them alike; figures are medians over the rounds.
@@ -24,8 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from voicebot.engines.local_llm import LocalLlm
 from voicebot.engines.protocols import Message, TextPiece
-from voicebot.engines.transformers_llm import TransformersLlm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +63,7 @@ class _Reply:
     token_cpu_ms: list[float]
 
 
-def _reply(llm: TransformersLlm, messages: Sequence[Message]) -> _Reply:
+def _reply(llm: LocalLlm, messages: Sequence[Message]) -> _Reply:
     began = before = time.perf_counter()
     cpu_before = time.thread_time()
     text, clause_ms = "", None
@@ -84,7 +84,7 @@ def _reply(llm: TransformersLlm, messages: Sequence[Message]) -> _Reply:
     return _Reply(text, first_ms, clause_ms or whole_ms, gaps[1:], cpu_gaps[1:])
 
 
-def _empty_cache(llm: TransformersLlm) -> None:
+def _empty_cache(llm: LocalLlm) -> None:
     llm.prepare([Message("user", "\N{BLACK SQUARE} nothing in common")])
 
 
@@ -94,9 +94,7 @@ def _measure_round(
     messages = [_SYSTEM, Message("user", question)]
     for (precision, threads), row in figures.items():
         began = time.perf_counter()
-        llm = TransformersLlm.load(
-            folder, threads=threads, max_tokens=_MAX_TOKENS, precision=precision
-        )
+        llm = LocalLlm.load(folder, threads=threads, max_tokens=_MAX_TOKENS, precision=precision)
         row.load.append(1e3 * (time.perf_counter() - began))
         _empty_cache(llm)
         reply = _reply(llm, messages)
@@ -121,7 +119,7 @@ def _print_settings(figures: dict[tuple[Precision, int], _Figures]) -> None:
 
 
 def _print_conversation(folder: Path, precision: Precision, threads: int, turns: int) -> None:
-    llm = TransformersLlm.load(folder, threads=threads, max_tokens=_MAX_TOKENS, precision=precision)
+    llm = LocalLlm.load(folder, threads=threads, max_tokens=_MAX_TOKENS, precision=precision)
     print(f"\n{precision}, {threads} thread(s): first token in a growing conversation")
     print("turn  tokens    kept   empty")
     messages = [_SYSTEM]
@@ -154,7 +152,7 @@ def _main() -> None:
         for threads in arguments.threads.split(",")
     }
     # The first load pays for the imports; it is not counted.
-    TransformersLlm.load(arguments.folder, threads=1, max_tokens=1).close()
+    LocalLlm.load(arguments.folder, threads=1, max_tokens=1).close()
     for number in range(arguments.rounds):
         _measure_round(figures, arguments.folder, _QUESTIONS[number % len(_QUESTIONS)])
     _print_settings(figures)

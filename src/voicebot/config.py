@@ -187,8 +187,20 @@ class AsrSettings(_Section):
 class LlmSettings(_Section):
     """The language model."""
 
-    engine: Literal["transformers"] = Field(
-        default="transformers", description="What runs the language model."
+    engine: Literal["auto", "transformers"] = Field(
+        default="auto",
+        description="What does the language model's arithmetic; auto takes the fastest that knows "
+        "the model, transformers its model classes throughout.",
+    )
+    precision: Literal["int8", "bfloat16", "float32"] = Field(
+        default="int8",
+        description="How the language model's weights are held; with transformers, int8 means "
+        "bfloat16.",
+    )
+    examples: bool = Field(
+        default=True,
+        description="Show the model two short exchanges before the conversation, so that a small "
+        "one answers briefly.",
     )
     model: str = Field(
         default="smollm2-135m-instruct",
@@ -209,7 +221,7 @@ class LlmSettings(_Section):
         description="How much of the conversation the model is shown; older turns are dropped.",
     )
     system_prompt: str = Field(
-        default="You are a friendly voice assistant. Answer in one or two short sentences.",
+        default="You are a voice assistant. Answer in one short sentence.",
         max_length=20_000,
         description="What the model is told about its role before the conversation.",
     )
@@ -266,10 +278,16 @@ class BenchSettings(_Section):
         default=2, ge=0, le=100, description="Turns that are played first and not counted."
     )
     turn_gap_s: float = Field(
-        default=6.0, ge=0.0, le=60.0, description="Quiet between the end of a caller and the next."
+        default=8.0,
+        ge=0.0,
+        le=60.0,
+        description="Quiet between two turns of a caller's conversation, from clip to clip.",
     )
     seed: int = Field(
-        default=0, ge=0, le=2**32 - 1, description="Decides the order of callers and resampling."
+        default=0,
+        ge=0,
+        le=2**32 - 1,
+        description="Decides which callers a limit takes, and the faint room noise.",
     )
     callers_dir: _UserPath | None = Field(
         default=None,

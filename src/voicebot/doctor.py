@@ -375,9 +375,9 @@ def _measure_turn(store: ModelStore, threads: int) -> Speed:
 
 
 def _measure_llm(store: ModelStore, threads: int) -> Speed:
-    from voicebot.engines.transformers_llm import TransformersLlm  # noqa: PLC0415
+    from voicebot.engines.local_llm import LocalLlm  # noqa: PLC0415
 
-    llm = TransformersLlm.load(store.path("smollm2-135m-instruct"), threads=threads, max_tokens=64)
+    llm = LocalLlm.load(store.path("smollm2-135m-instruct"), threads=threads, max_tokens=64)
     try:
         return measure_llm(llm, threads)
     finally:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from voicebot.engines.protocols import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 __all__ = ["Exchange", "History"]
 
@@ -31,11 +35,23 @@ class History:
         system_prompt: goes in front; may be empty.
         max_tokens: estimated budget. When it is passed, the oldest exchanges go, down to half of
             it at once, so that the language model's kept cache is broken seldom.
+        examples: exchanges (user, assistant) that are shown before the conversation.
+        write: turns what was said into what would be written, for the language model's eyes.
     """
 
-    def __init__(self, system_prompt: str, *, max_tokens: int) -> None:
-        self._system_prompt = system_prompt
+    def __init__(
+        self,
+        system_prompt: str,
+        *,
+        max_tokens: int,
+        examples: Sequence[tuple[str, str]] = (),
+        write: Callable[[str], str] = str,
+    ) -> None:
+        self._opening = [Message("system", system_prompt)] if system_prompt else []
+        for user, assistant in examples:
+            self._opening += [Message("user", user), Message("assistant", assistant)]
         self._max_tokens = max_tokens
+        self._write = write
         self._exchanges: list[Exchange] = []
 
     @property
@@ -48,15 +64,13 @@ class History:
 
         Asking does not change the history: a draft may ask for any text.
         """
-        messages = []
-        if self._system_prompt:
-            messages.append(Message("system", self._system_prompt))
+        messages = list(self._opening)
         for exchange in self._exchanges:
-            messages.append(Message("user", exchange.user_text))
+            messages.append(Message("user", self._write(exchange.user_text)))
             if exchange.heard_text:
                 messages.append(Message("assistant", exchange.heard_text))
         if user_text is not None:
-            messages.append(Message("user", user_text))
+            messages.append(Message("user", self._write(user_text)))
         return messages
 
     def add_user(self, turn: int, text: str) -> None:

@@ -13,6 +13,7 @@ from voicebot.errors import ConfigError
 from voicebot.history import History
 from voicebot.reply import ReplyRules
 from voicebot.session import SessionRules
+from voicebot.text.written import as_written
 from voicebot.tuning import chosen_threads
 from voicebot.turns.endpointer import EndpointerRules
 
@@ -29,6 +30,13 @@ __all__ = [
     "session_rules",
     "system_prompt",
 ]
+
+# A small model follows examples better than instructions. Tried with SmolLM2-135M-Instruct on
+# twenty spoken questions: replies of 14 tokens in the mean instead of 20 to 24, without apologies.
+_EXAMPLES = (
+    ("How many days are in a week?", "There are seven days in a week."),
+    ("Turn off the radio.", "Okay, turning off the radio."),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +105,12 @@ def new_history(settings: Settings) -> History:
     Raises:
         ConfigError: the system prompt's file cannot be read.
     """
-    return History(system_prompt(settings), max_tokens=settings.llm.history_tokens)
+    return History(
+        system_prompt(settings),
+        max_tokens=settings.llm.history_tokens,
+        examples=_EXAMPLES if settings.llm.examples else (),
+        write=as_written,
+    )
 
 
 def system_prompt(settings: Settings) -> str:
@@ -151,11 +164,15 @@ def engine_factories(settings: Settings, store: ModelStore) -> EngineFactories:
         return PocketSphinxAsr()
 
     def llm() -> Llm:
-        from voicebot.engines.transformers_llm import TransformersLlm  # noqa: PLC0415
+        from voicebot.engines.local_llm import LocalLlm  # noqa: PLC0415
 
         threads = settings.llm.threads or chosen_threads("llm", settings.llm.model) or 1
-        engine = TransformersLlm.load(
-            llm_model, threads=threads, max_tokens=settings.llm.max_tokens
+        engine = LocalLlm.load(
+            llm_model,
+            threads=threads,
+            max_tokens=settings.llm.max_tokens,
+            precision=settings.llm.precision,
+            network=settings.llm.engine,
         )
         engine.prepare(new_history(settings).messages())
         return engine

@@ -50,7 +50,7 @@ __all__ = [
 TunedStage: TypeAlias = Literal["llm", "turn"]
 """The stages whose thread count is a choice."""
 
-Clock: TypeAlias = "Callable[[], float]"
+_Clock: TypeAlias = "Callable[[], float]"
 
 _SCHEMA = "voicebot.tuning/1"
 _WORTH_A_THREAD = 0.9
@@ -79,7 +79,7 @@ class Speed:
     quantity: str
 
 
-def measure_vad(vad: Vad, *, clock: Clock = time.perf_counter) -> Speed:
+def measure_vad(vad: Vad, *, clock: _Clock = time.perf_counter) -> Speed:
     """The median time of one frame."""
     frame = _noise(vad.frame_samples)
     times = [_timed(lambda: vad.probability(frame), clock) for _ in range(_VAD_FRAMES)]
@@ -88,7 +88,7 @@ def measure_vad(vad: Vad, *, clock: Clock = time.perf_counter) -> Speed:
 
 
 def measure_turn_detector(
-    detector: TurnDetector, threads: int, *, clock: Clock = time.perf_counter
+    detector: TurnDetector, threads: int, *, clock: _Clock = time.perf_counter
 ) -> Speed:
     """The median time of one look at a full window."""
     window = _noise(round(detector.window_s * INPUT_SAMPLE_RATE_HZ))
@@ -96,7 +96,7 @@ def measure_turn_detector(
     return Speed("turn", threads, statistics.median(times) * 1e3, "ms a look")
 
 
-def measure_asr(asr: Asr, speech: Samples, *, clock: Clock = time.perf_counter) -> Speed:
+def measure_asr(asr: Asr, speech: Samples, *, clock: _Clock = time.perf_counter) -> Speed:
     """The time that a turn takes to recognise, as a share of its length.
 
     Args:
@@ -114,7 +114,7 @@ def measure_asr(asr: Asr, speech: Samples, *, clock: Clock = time.perf_counter) 
     return Speed("asr", None, share, "s a second of speech")
 
 
-def measure_llm(llm: Llm, threads: int, *, clock: Clock = time.perf_counter) -> Speed:
+def measure_llm(llm: Llm, threads: int, *, clock: _Clock = time.perf_counter) -> Speed:
     """The time of a token while a reply is written, without the reading of the prompt.
 
     Raises:
@@ -136,7 +136,7 @@ def measure_llm(llm: Llm, threads: int, *, clock: Clock = time.perf_counter) -> 
     return Speed("llm", threads, (ended - begun) * 1e3 / tokens, "ms a token")
 
 
-def measure_tts(tts: Tts, *, clock: Clock = time.perf_counter) -> tuple[Speed, Samples]:
+def measure_tts(tts: Tts, *, clock: _Clock = time.perf_counter) -> tuple[Speed, Samples]:
     """The time to the first samples of a sentence.
 
     Returns:
@@ -271,7 +271,7 @@ def _noise(count: int) -> Samples:
     return np.random.default_rng(0).normal(0.0, 0.05, count).astype(np.float32)
 
 
-def _timed(work: Callable[[], object], clock: Clock) -> float:
+def _timed(work: Callable[[], object], clock: _Clock) -> float:
     begun = clock()
     work()
     return clock() - begun

@@ -57,7 +57,7 @@ def config_does(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], objec
 
 
 def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 (our own interpreter)
+    return subprocess.run(
         [sys.executable, *arguments], capture_output=True, text=True, check=False, encoding="utf-8"
     )
 
@@ -220,7 +220,7 @@ def test_a_reader_that_leaves_early_is_no_complaint(
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # the buffer is the point
     read_end, write_end = os.pipe()
     os.close(read_end)
-    done = subprocess.run(  # noqa: S603 (our own interpreter)
+    done = subprocess.run(
         [sys.executable, *program, "config"], stdout=write_end, stderr=subprocess.PIPE, check=False
     )
     os.close(write_end)

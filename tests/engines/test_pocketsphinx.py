@@ -346,7 +346,7 @@ def test_the_decoder_does_not_outlive_its_parent() -> None:
         print(asr.process_id, flush=True)
         time.sleep(60)
     """
-    with subprocess.Popen(  # noqa: S603 - our own code
+    with subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True
     ) as parent:
         process_id = int(parent.stdout.readline())

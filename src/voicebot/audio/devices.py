@@ -21,6 +21,7 @@ from voicebot.errors import DeviceError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
     from voicebot.audio.samples import Samples
 
 __all__ = ["Microphone", "Speaker"]

