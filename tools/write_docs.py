@@ -78,6 +78,8 @@ def help_pages() -> dict[str, str]:
 
 
 def _pages(command: click.Command, name: str, parent: click.Context) -> Iterator[tuple[str, str]]:
+    # click keeps the option that a command made when it was first called, maybe without "-h".
+    command._help_option = None  # noqa: SLF001
     context = click.Context(command, info_name=name, parent=parent)
     yield context.command_path, context.get_help()
     if isinstance(command, click.Group):

@@ -278,7 +278,7 @@ class BenchSettings(_Section):
         default=2, ge=0, le=100, description="Turns that are played first and not counted."
     )
     turn_gap_s: float = Field(
-        default=8.0,
+        default=12.0,
         ge=0.0,
         le=60.0,
         description="Quiet between two turns of a caller's conversation, from clip to clip.",

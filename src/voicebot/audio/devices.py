@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from voicebot.audio.samples import Samples
 
-__all__ = ["Microphone", "Speaker"]
+__all__ = ["Microphone", "Speaker", "require_devices"]
 
 _BLOCKS_WAITING_MAX = 500
 
@@ -213,19 +213,36 @@ def _sounddevice() -> Any:
     return sounddevice
 
 
-def _open(kind: str, device: str, rate_hz: int, block_ms: float, callback: Any) -> tuple[Any, int]:
-    """Open a mono stream, at ``rate_hz`` if the device takes it, else at its own rate."""
+def require_devices(microphone: str, speaker: str) -> None:
+    """Find out before anything is loaded that both devices are there.
+
+    Raises:
+        DeviceError: one is not.
+    """
+    _find("input", microphone)
+    _find("output", speaker)
+
+
+def _find(side: str, device: str) -> tuple[int | str | None, int]:
+    """What PortAudio calls ``device``, and its own sample rate in Hz."""
     sounddevice = _sounddevice()
-    side = "input" if kind == "InputStream" else "output"
     name = "microphone" if side == "input" else "loudspeaker"
     chosen: int | str | None = int(device) if device.isdigit() else (device or None)
     try:
-        own_rate_hz = round(sounddevice.query_devices(chosen, side)["default_samplerate"])
+        return chosen, round(sounddevice.query_devices(chosen, side)["default_samplerate"])
     except (sounddevice.PortAudioError, ValueError) as error:
         wanted = f"no {name} called {device!r}" if device else f"no {name} found"
         raise DeviceError(
             wanted, "'voicebot doctor' lists the devices; without one, talk from a file (--input)"
         ) from error
+
+
+def _open(kind: str, device: str, rate_hz: int, block_ms: float, callback: Any) -> tuple[Any, int]:
+    """Open a mono stream, at ``rate_hz`` if the device takes it, else at its own rate."""
+    sounddevice = _sounddevice()
+    side = "input" if kind == "InputStream" else "output"
+    name = "microphone" if side == "input" else "loudspeaker"
+    chosen, own_rate_hz = _find(side, device)
     last_error: Exception | None = None
     for attempt_hz in dict.fromkeys((rate_hz, own_rate_hz)):
         try:

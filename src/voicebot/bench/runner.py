@@ -50,7 +50,7 @@ class RunnerRules:
 
     block_ms: float = 10.0
     output_latency_ms: float = 20.0
-    turn_gap_s: float = 8.0
+    turn_gap_s: float = 12.0
     warmup_turns: int = 2
     seed: int = 0
 

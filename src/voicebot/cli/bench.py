@@ -178,15 +178,11 @@ class _Bench:
     def _as_run(self) -> Run:
         settings = self._context.settings
         measured = self.measured
-        facts = [self._store.facts(name) for name in self._chosen.models]
         return Run(
             meta=run_meta(
                 profile=self._chosen.name,
                 config=settings.model_dump(mode="json"),
-                models=[
-                    ModelUsed(item.role, item.name, item.source, item.sha256, item.licence)
-                    for item in facts
-                ],
+                models=self._models_used(),
                 audio=AudioPath(
                     "virtual microphone",
                     "virtual loudspeaker",
@@ -207,6 +203,13 @@ class _Bench:
             partial=not measured.is_complete,
             warmup_turns=tuple(measured.warmup_turns),
         )
+
+    def _models_used(self) -> list[ModelUsed]:
+        facts = (self._store.facts(name) for name in self._chosen.models)
+        return [
+            ModelUsed(item.role, item.name, item.source, item.sha256, item.licence)
+            for item in facts
+        ]
 
     def _print_turn(self, turn: TurnRecord) -> None:
         label = "warm-up" if turn.warmup else f"{len(self.measured.turns)}/{self._total}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from voicebot.audio.devices import Microphone, Speaker
+from voicebot.audio.devices import Microphone, Speaker, require_devices
 from voicebot.audio.files import read_audio, write_wav
 from voicebot.audio.samples import INPUT_SAMPLE_RATE_HZ
 from voicebot.audio.sinks import VirtualSpeaker
@@ -78,6 +78,8 @@ def chat_command(
         raise click.UsageError("--output goes with --input")
     context = context.with_assignments(assignments).with_flag("profile", "--profile", profile)
     recording = read_audio(input_file).samples if input_file is not None else None
+    if recording is None:
+        require_devices(context.settings.audio.input, context.settings.audio.output)
     _, store = prepare_models(context)
     asyncio.run(_chat(context, store, recording, output_file))
 
