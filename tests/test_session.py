@@ -102,7 +102,7 @@ async def converse(
         stages,
         history=result.history,
         rules=rules or SessionRules(),
-        observe=result.events.append,
+        notify=result.events.append,
     )
     end_s = 0.0
     for start_s, samples in clips:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from voicebot.stages import (
     Stages,
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from voicebot.engines.protocols import Asr, Llm, Tts, TurnDetector, Vad
 
 __all__ = ["EngineFactories", "running_stages"]
-
-EngineT = TypeVar("EngineT", bound="Vad | TurnDetector | Asr | Llm | Tts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +45,12 @@ async def running_stages(
     Raises:
         VoicebotError: an engine could not be loaded; those that could are closed again.
     """
-    async with AsyncExitStack() as stack:
-
-        def worker(name: str) -> Worker[EngineT]:
-            made: Worker[EngineT] = Worker(name, timeout_s=stage_timeout_s)
-            stack.push_async_callback(made.close, lambda engine: engine.close())
-            return made
-
-        vad: Worker[Vad] = worker("voice activity")
-        turn_detector: Worker[TurnDetector] = worker("turn completeness")
-        asr: Worker[Asr] = worker("recognition")
-        llm: Worker[Llm] = worker("language model")
-        tts: Worker[Tts] = worker("synthesis")
+    vad: Worker[Vad] = Worker("voice activity", timeout_s=stage_timeout_s)
+    turn_detector: Worker[TurnDetector] = Worker("turn completeness", timeout_s=stage_timeout_s)
+    asr: Worker[Asr] = Worker("recognition", timeout_s=stage_timeout_s)
+    llm: Worker[Llm] = Worker("language model", timeout_s=stage_timeout_s)
+    tts: Worker[Tts] = Worker("synthesis", timeout_s=stage_timeout_s)
+    try:
         results = await asyncio.gather(
             llm.load(factories.llm),
             asr.load(factories.asr),
@@ -83,4 +75,12 @@ async def running_stages(
             asr=ThreadedAsr(asr, to_loop=to_loop),
             llm=ThreadedLlm(llm),
             tts=ThreadedTts(tts, sample_rate_hz=tts.engine.sample_rate_hz),
+        )
+    finally:
+        await asyncio.gather(
+            vad.close(lambda engine: engine.close()),
+            turn_detector.close(lambda engine: engine.close()),
+            asr.close(lambda engine: engine.close()),
+            llm.close(lambda engine: engine.close()),
+            tts.close(lambda engine: engine.close()),
         )

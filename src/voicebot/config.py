@@ -163,7 +163,11 @@ class TurnsSettings(_Section):
         description="Audio from before the onset that is recognised with the turn.",
     )
     max_turn_s: float = Field(
-        default=60.0, ge=1.0, le=600.0, description="A turn ends after this long, whatever is said."
+        default=60.0,
+        ge=1.0,
+        le=600.0,
+        description="A turn that lasts longer ends at its first pause of sure_wait_ms. Speech "
+        "without any pause is never cut off.",
     )
 
     @model_validator(mode="after")
@@ -217,7 +221,7 @@ class LlmSettings(_Section):
     history_tokens: int = Field(
         default=1500,
         ge=64,
-        le=100_000,
+        le=6000,
         description="How much of the conversation the model is shown; older turns are dropped.",
     )
     system_prompt: str = Field(

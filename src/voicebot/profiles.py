@@ -73,29 +73,13 @@ def choose_profile(settings: Settings) -> ChosenProfile:
 
 def session_rules(settings: Settings) -> SessionRules:
     """The settings of a conversation."""
-    turns = settings.turns
     return SessionRules(
-        endpointer=EndpointerRules(
-            speech_threshold=turns.speech_threshold,
-            silence_threshold=turns.silence_threshold,
-            onset_ms=turns.onset_ms,
-            barge_in_ms=turns.barge_in_ms,
-            min_speech_ms=turns.min_speech_ms,
-            soft_end_ms=turns.soft_end_ms,
-            sure_wait_ms=turns.sure_wait_ms,
-            likely_wait_ms=turns.likely_wait_ms,
-            unsure_wait_ms=turns.unsure_wait_ms,
-            sure_probability=turns.sure_probability,
-            likely_probability=turns.likely_probability,
-            incomplete_transcript_probability=turns.incomplete_transcript_probability,
-            merge_window_ms=turns.merge_window_ms,
-            max_turn_s=turns.max_turn_s,
-        ),
+        endpointer=EndpointerRules(**settings.turns.model_dump(exclude={"preroll_ms"})),
         reply=ReplyRules(
             first_clause_min_words=settings.reply.first_clause_min_words,
             clause_max_characters=settings.reply.clause_max_characters,
         ),
-        preroll_ms=turns.preroll_ms,
+        preroll_ms=settings.turns.preroll_ms,
     )
 
 

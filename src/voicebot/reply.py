@@ -2,23 +2,24 @@
 
 Three tasks in one TaskGroup, joined by bounded queues: the language model's text is cut into
 clauses, each clause is synthesised, and the audio waits behind the gate until the turn is
-committed. Cancelling ``run`` ends all three; what the sink still holds is the session's to clear,
-before it cancels.
+committed. To stop a reply, call ``silence`` before the sink is cleared, then cancel ``run``: a
+cancelled task takes a moment to notice, and must not write in it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from voicebot.engines.protocols import Prefilled, SpeechChunk, SpokenWord, TextPiece
-from voicebot.errors import VoicebotError
+from voicebot.engines.protocols import Prefilled, SpeechChunk, TextPiece
+from voicebot.errors import EngineError, VoicebotError
 from voicebot.events import ClauseSpoken
 from voicebot.text.clauses import ClauseSplitter
 from voicebot.text.speakable import Speakable, heard_prefix, speakable_with_spans
-from voicebot.timeline import Mark, Stage, Timeline
+from voicebot.timeline import Mark, Part, Timeline
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -29,8 +30,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Reply", "ReplyRules"]
 
+_log = logging.getLogger("voicebot.reply")
+
 _CLAUSES_AHEAD = 4
 _CHUNKS_AHEAD = 256
+_SAME_INSTANT_S = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +57,33 @@ class _PlayedClause:
     """A clause on its way through the loudspeaker."""
 
     speakable: Speakable
-    words: list[SpokenWord] = field(default_factory=list)
+    word_instants: list[tuple[int, float]] = field(default_factory=list)  # text end, DAC time
+    samples: int = 0
     starts_s: float | None = None
     ends_s: float = 0.0
+    is_complete: bool = False
+
+    def heard_by(self, instant_s: float) -> str:
+        """The original text up to the last word whose sound was over by then."""
+        if self.is_complete and self.ends_s <= instant_s + _SAME_INSTANT_S:
+            return self.speakable.original.strip()
+        heard_to = 0
+        for index, (text_end, _) in enumerate(self.word_instants):
+            is_last = index + 1 == len(self.word_instants)
+            if is_last and not self.is_complete:
+                break  # where it ends is not known yet
+            over_s = self.ends_s if is_last else self.word_instants[index + 1][1]
+            if over_s <= instant_s + _SAME_INSTANT_S:
+                heard_to = text_end
+        return heard_prefix(self.speakable, heard_to).strip()
 
 
 @dataclass(frozen=True, slots=True)
 class _ClauseAudio:
+    """A chunk of a clause; None behind its last."""
+
     clause: _PlayedClause
-    chunk: SpeechChunk
+    chunk: SpeechChunk | None
 
 
 class Reply:
@@ -103,8 +125,9 @@ class Reply:
         self._on_prefilled = on_prefilled
         self._text: list[str] = []
         self._tokens = 0
+        self._is_silenced = False
         self._played: list[_PlayedClause] = []
-        self._clauses: asyncio.Queue[str | None] = asyncio.Queue(_CLAUSES_AHEAD)
+        self._clauses: asyncio.Queue[Speakable | None] = asyncio.Queue(_CLAUSES_AHEAD)
         self._audio: asyncio.Queue[_ClauseAudio | None] = asyncio.Queue(_CHUNKS_AHEAD)
 
     @property
@@ -122,27 +145,21 @@ class Reply:
         """The DAC time of its first sample; None until that is known."""
         return self._played[0].starts_s if self._played else None
 
+    def silence(self) -> None:
+        """From now on nothing more reaches the sink."""
+        self._is_silenced = True
+
     def heard_text(self, until_s: float) -> str:
         """What had been heard of it by ``until_s``, to the word.
 
         A word counts once its sound is over, that is when the next word or the clause's end has
         been reached.
         """
-        parts = []
-        for clause in self._played:
-            if clause.starts_s is None or clause.starts_s >= until_s:
-                break
-            if clause.ends_s <= until_s + 1e-6:
-                parts.append(clause.speakable.original.strip())
-                continue
-            word_ends = [*clause.words[1:], None]
-            heard_to = 0
-            for word, following in zip(clause.words, word_ends, strict=True):
-                ends_s = clause.ends_s if following is None else clause.starts_s + following.start_s
-                if ends_s <= until_s + 1e-6:
-                    heard_to = word.text_end
-            parts.append(heard_prefix(clause.speakable, heard_to).strip())
-            break
+        parts = [
+            clause.heard_by(until_s)
+            for clause in self._played
+            if clause.starts_s is not None and clause.starts_s < until_s
+        ]
         return " ".join(part for part in parts if part)
 
     async def run(self) -> None:
@@ -156,8 +173,12 @@ class Reply:
                 group.create_task(self._generate())
                 group.create_task(self._speak())
                 group.create_task(self._play())
-        except* VoicebotError as group_error:
-            raise _first(group_error) from None
+        except ExceptionGroup as errors:
+            if self._is_silenced:
+                # Dropped at the moment in which a stage failed: the group raises the failure, but
+                # whoever cancelled this task waits for it to be cancelled.
+                raise asyncio.CancelledError from None
+            raise _as_one_error(errors) from errors
 
     async def _generate(self) -> None:
         loop = asyncio.get_running_loop()
@@ -169,8 +190,10 @@ class Reply:
 
         async def pass_on(clauses: list[str]) -> None:
             for clause in clauses:
-                self._timeline.span(Stage.LLM, started_s, loop.time())
-                await self._clauses.put(clause)
+                speakable = speakable_with_spans(clause, self._rules.language)
+                if speakable.text:
+                    self._timeline.span(Part.LLM, started_s, loop.time())
+                    await self._clauses.put(speakable)
 
         async with aclosing(self._pieces) as pieces:
             async for piece in pieces:
@@ -187,17 +210,15 @@ class Reply:
 
     async def _speak(self) -> None:
         loop = asyncio.get_running_loop()
-        while (text := await self._clauses.get()) is not None:
-            speakable = speakable_with_spans(text, self._rules.language)
-            if not speakable.text:
-                continue
+        while (speakable := await self._clauses.get()) is not None:
             clause = _PlayedClause(speakable)
             started_s = loop.time()
             async with aclosing(self._tts.synthesise(speakable.text)) as chunks:
                 async for chunk in chunks:
-                    self._timeline.span(Stage.TTS, started_s, loop.time())
-                    clause.words.extend(chunk.words)
-                    await self._audio.put(_ClauseAudio(clause, chunk))
+                    if len(chunk.samples):
+                        self._timeline.span(Part.TTS, started_s, loop.time())
+                        await self._audio.put(_ClauseAudio(clause, chunk))
+            await self._audio.put(_ClauseAudio(clause, None))
         await self._audio.put(None)
 
     async def _play(self) -> None:
@@ -205,22 +226,40 @@ class Reply:
         await self._gate.wait()
         self._sink.begin()
         while (item := await self._audio.get()) is not None:
-            samples = item.chunk.samples
-            if len(samples) == 0:
-                continue
-            self._timeline.mark(Mark.WRITTEN, loop.time())
-            starts_s = self._sink.write(samples)
-            self._timeline.mark(Mark.LEFT_SINK, starts_s)
-            if item.clause.starts_s is None:
-                item.clause.starts_s = starts_s
-                self._played.append(item.clause)
-                self._notify(ClauseSpoken(self._turn, item.clause.speakable.original, starts_s))
-            item.clause.ends_s = starts_s + len(samples) / self._sink.sample_rate_hz
+            if self._is_silenced:
+                return
+            if item.chunk is None:
+                item.clause.is_complete = True
+            else:
+                self._write(item.clause, item.chunk)
         if self._played:
             await asyncio.sleep(max(0.0, self._sink.ends_s - loop.time()))
 
+    def _write(self, clause: _PlayedClause, chunk: SpeechChunk) -> None:
+        rate_hz = self._sink.sample_rate_hz
+        self._timeline.mark(Mark.WRITTEN, asyncio.get_running_loop().time())
+        starts_s = self._sink.write(chunk.samples)
+        self._timeline.mark(Mark.LEFT_SINK, starts_s)
+        if clause.starts_s is None:
+            clause.starts_s = starts_s
+            self._played.append(clause)
+            self._notify(ClauseSpoken(self._turn, clause.speakable.original, starts_s))
+        for word in chunk.words:
+            within_s = word.start_s - clause.samples / rate_hz
+            clause.word_instants.append((word.text_end, starts_s + within_s))
+        clause.samples += len(chunk.samples)
+        clause.ends_s = starts_s + len(chunk.samples) / rate_hz
 
-def _first(group: BaseExceptionGroup[VoicebotError]) -> VoicebotError:
-    for error in group.exceptions:
-        return _first(error) if isinstance(error, BaseExceptionGroup) else error
-    raise AssertionError("an exception group is never empty")
+
+def _as_one_error(errors: ExceptionGroup[Exception]) -> VoicebotError:
+    """The error of the tree among ``errors``, or one that stands for a bug among them."""
+    for error in errors.exceptions:
+        if isinstance(error, ExceptionGroup):
+            return _as_one_error(error)
+        if isinstance(error, VoicebotError):
+            return error
+    bug = errors.exceptions[0]
+    _log.error("a reply failed", exc_info=bug)
+    return EngineError(
+        f"the reply failed ({type(bug).__name__}: {bug})", "this is a bug: please report it"
+    )

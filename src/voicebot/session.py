@@ -1,7 +1,7 @@
 """The conversation: listen, draft, commit, yield.
 
 One loop reads the source, frame by frame, and asks the endpointer. Its decisions start, drop,
-open and silence replies; nothing in here waits for a model except the voice activity of the frame
+open and silence answers; nothing in here waits for a model except the voice activity of the frame
 at hand.
 """
 
@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from voicebot.answer import Answer
 from voicebot.audio.blocks import AudioBlock, Framer, RecentAudio
-from voicebot.engines.protocols import TextPiece
 from voicebot.errors import VoicebotError
 from voicebot.events import (
     BargedIn,
@@ -28,12 +28,12 @@ from voicebot.events import (
     TurnCommitted,
     TurnDismissed,
 )
-from voicebot.reply import Reply, ReplyRules
-from voicebot.timeline import Mark, Stage, Timeline
+from voicebot.reply import ReplyRules
+from voicebot.timeline import Timeline
 from voicebot.turns.endpointer import BotState, Decision, Endpointer, EndpointerRules
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine
+    from collections.abc import Callable
 
     from voicebot.audio.sinks import AudioSink
     from voicebot.audio.sources import AudioSource
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "SessionRules"]
 
-_APOLOGY = "Sorry, something went wrong. Please say that again."
-_NO_ANSWER = "Sorry, I have no answer to that."
 _VAD_FAILURES_MAX = 50
 _RECENT_AUDIO_MARGIN_S = 3.0
 
@@ -73,19 +71,14 @@ class _Turn:
     number: int
     speech_start_s: float
     audio_start_s: float  # earlier than its speech if it takes up a merged turn
-    gate: asyncio.Event = field(default_factory=asyncio.Event)
     speech_end_s: float | None = None
-    soft_end_s: float | None = None
-    commit_s: float | None = None
-    transcript: str = ""
-    timeline: Timeline = field(default_factory=Timeline)
-    reply: Reply | None = None
+    is_committed: bool = False
+    is_closed: bool = False
+    answer: Answer | None = None
     task: asyncio.Task[None] | None = None
     drafts_started: int = 0
     drafts_discarded: int = 0
     discarded_tokens: int = 0
-    failure: str | None = None
-    is_closed: bool = False
 
 
 class Session:
@@ -97,7 +90,7 @@ class Session:
         stages: the models.
         history: what was said before; the session adds to it.
         rules: the settings.
-        observe: takes every fact, on the loop; must not block.
+        notify: takes every fact, on the loop; must not block.
     """
 
     def __init__(
@@ -108,44 +101,54 @@ class Session:
         *,
         history: History,
         rules: SessionRules,
-        observe: Callable[[Event], None],
+        notify: Callable[[Event], None],
     ) -> None:
         self._source = source
         self._sink = sink
         self._stages = stages
         self._history = history
         self._rules = rules
-        self._observe = observe
+        self._notify = notify
         self._endpointer = Endpointer(rules.endpointer)
         self._framer = Framer(stages.vad.frame_samples)
         self._recent = RecentAudio(stages.turn_detector.window_s + _RECENT_AUDIO_MARGIN_S)
         self._turn: _Turn | None = None
         self._held: list[AudioBlock] = []  # silence after a soft end, fed only if speech resumes
         self._vad_failures = 0
-        self._judging: asyncio.Task[None] | None = None
+        self._ending_to_judge: int | None = None
+        self._is_judging = False
         self._tasks: asyncio.TaskGroup | None = None
 
     @property
     def is_idle(self) -> bool:
-        """Whether no turn is open and no reply is under way."""
+        """Whether no turn is open and no answer is under way."""
         return not self._endpointer.is_open and (self._turn is None or self._turn.is_closed)
 
     async def run(self) -> None:
-        """Converse until the source ends and the last reply has been played.
+        """Converse until the source ends and the last answer has been played.
 
         Raises:
             EngineError: voice activity failed for good; no other stage's failure ends a session.
+            DeviceError: the source's or sink's device failed.
         """
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
-                await self._listen()
+                try:
+                    await self._listen()
+                except BaseException:
+                    if self._turn is not None:
+                        self._silence(self._turn)
+                    raise
         except* VoicebotError as errors:
             raise errors.exceptions[0] from None
         finally:
-            self._sink.clear()
+            turn = self._turn
+            if turn is not None and not turn.is_closed:
+                self._close_silenced(turn, self._silence(turn))
 
     async def _listen(self) -> None:
+        self._stages.vad.reset()
         async for block in self._source.blocks():
             self._recent.push(block)
             if self._endpointer.is_speaking:
@@ -167,7 +170,7 @@ class Session:
         except VoicebotError as error:
             self._vad_failures += 1
             if self._vad_failures == 1:
-                self._observe(StageFailed(self._endpointer.turn, error))
+                self._notify(StageFailed(self._endpointer.turn, error))
             if self._vad_failures >= _VAD_FAILURES_MAX:
                 raise
             return 0.0
@@ -176,16 +179,16 @@ class Session:
 
     def _bot_state(self) -> BotState:
         turn = self._turn
-        if turn is None or turn.is_closed or turn.commit_s is None:
+        if turn is None or turn.is_closed or not turn.is_committed or turn.answer is None:
             return BotState.SILENT
-        starts_s = turn.reply.starts_s if turn.reply is not None else None
+        starts_s = turn.answer.starts_s
         if starts_s is None or starts_s > self._now():
             return BotState.PENDING
         return BotState.AUDIBLE
 
     def _act(self, decisions: list[Decision]) -> None:
         for decision in decisions:
-            self._observe(decision)
+            self._notify(decision)
             match decision:
                 case SpeechStarted():
                     self._begin_turn(decision)
@@ -207,88 +210,98 @@ class Session:
         turn = _Turn(started.turn, started.speech_start_s, started.speech_start_s)
         self._turn = turn
         if previous is not None and not previous.is_closed:
-            self._silence(previous, started)
+            silent_from_s = self._silence(previous)
+            if _was_audible(previous, silent_from_s):
+                self._notify(BargedIn(previous.number, started.speech_start_s, silent_from_s))
             if started.continues is not None:
+                self._history.withdraw(previous.number)
+                self._close(previous, Outcome.MERGED, heard_until_s=silent_from_s)
                 turn.audio_start_s = previous.audio_start_s
                 self._feed_held()
                 return
+            self._close_silenced(previous, silent_from_s)
         self._held = []
-        self._stages.asr.start(lambda text: self._observe(PartialTranscript(turn.number, text)))
+        self._stages.asr.start(self._tell_partial)
         preroll_s = self._rules.preroll_ms / 1000.0
         self._stages.asr.feed(self._recent.since(started.speech_start_s - preroll_s))
-
-    def _silence(self, previous: _Turn, started: SpeechStarted) -> None:
-        """Yield: the sink first, then the engines, then the books."""
-        silent_from_s = self._sink.clear()
-        if previous.task is not None:
-            previous.task.cancel()
-        was_audible = (
-            previous.reply is not None
-            and previous.reply.starts_s is not None
-            and previous.reply.starts_s < silent_from_s
-        )
-        if was_audible:
-            self._observe(BargedIn(previous.number, started.speech_start_s, silent_from_s))
-        if started.continues is not None:
-            self._history.withdraw(previous.number)
-            self._close(previous, Outcome.MERGED, heard_until_s=silent_from_s)
-        elif was_audible:
-            self._close(previous, Outcome.ANSWERED, heard_until_s=silent_from_s)
-        else:
-            self._close(previous, Outcome.DISMISSED, heard_until_s=silent_from_s)
 
     def _soft_end(self, ended: SpeechEnded) -> None:
         turn = self._open_turn()
         turn.speech_end_s = ended.speech_end_s
-        turn.soft_end_s = self._now()
         turn.drafts_started += 1
-        turn.timeline = Timeline()
-        turn.timeline.mark(Mark.SPEECH_END, ended.speech_end_s)
-        turn.timeline.mark(Mark.SOFT_END, turn.soft_end_s)
-        turn.task = self._spawn(self._answer(turn, ended.ending))
+        turn.answer = Answer(
+            turn.number,
+            self._stages,
+            sink=self._sink,
+            history=self._history,
+            rules=self._rules.reply,
+            notify=self._notify,
+            on_prefilled=lambda prefilled: self._observe_prefilled(ended.ending, prefilled),
+            speech_end_s=ended.speech_end_s,
+            soft_end_s=self._now(),
+        )
+        turn.task = self._running().create_task(self._see_through(turn, turn.answer))
         self._judge(ended.ending)
 
     def _resume(self) -> None:
-        turn = self._open_turn()
-        self._drop_draft(turn)
+        self._drop_draft(self._open_turn())
         self._feed_held()
 
     def _commit(self, committed: TurnCommitted) -> None:
         turn = self._open_turn()
-        turn.commit_s = self._now()
+        turn.is_committed = True
         turn.speech_end_s = committed.speech_end_s
-        turn.timeline.mark(Mark.COMMIT, turn.commit_s)
-        turn.gate.set()
-        if turn.transcript:
-            self._history.add_user(turn.number, turn.transcript)
+        if turn.answer is not None:
+            turn.answer.commit(self._now())
 
     def _dismiss(self) -> None:
         turn = self._open_turn()
         self._drop_draft(turn)
         self._close(turn, Outcome.DISMISSED)
 
+    def _silence(self, turn: _Turn) -> float:
+        """Yield: the sink first, then the engines; gives the end of the bot's sound."""
+        if turn.answer is not None:
+            turn.answer.silence()
+        silent_from_s = self._sink.clear()
+        if turn.task is not None:
+            turn.task.cancel()
+        return silent_from_s
+
     def _drop_draft(self, turn: _Turn) -> None:
-        if turn.task is None:
+        if turn.task is None or turn.answer is None:
             return
+        turn.answer.silence()
         turn.task.cancel()
-        turn.task = None
-        tokens = turn.reply.tokens if turn.reply is not None else 0
-        turn.reply = None
-        turn.transcript = ""
         turn.drafts_discarded += 1
-        turn.discarded_tokens += tokens
-        self._observe(DraftDropped(turn.number, tokens))
+        turn.discarded_tokens += turn.answer.tokens
+        self._notify(DraftDropped(turn.number, turn.answer.tokens))
+        turn.task = turn.answer = None
 
     def _feed_held(self) -> None:
         for block in self._held:
             self._stages.asr.feed(block.samples)
         self._held = []
 
+    def _tell_partial(self, text: str) -> None:
+        turn = self._open_turn()
+        if not turn.is_closed:
+            self._notify(PartialTranscript(turn.number, text))
+
     # Evidence.
 
     def _judge(self, ending: int) -> None:
-        if self._judging is None or self._judging.done():
-            self._judging = self._spawn(self._observe_completion(ending))
+        """Look at how the turn sounds; one look at a time, the newest ending next."""
+        self._ending_to_judge = ending
+        if not self._is_judging:
+            self._is_judging = True
+            self._running().create_task(self._judge_endings())
+
+    async def _judge_endings(self) -> None:
+        while (ending := self._ending_to_judge) is not None:
+            self._ending_to_judge = None
+            await self._observe_completion(ending)
+        self._is_judging = False
 
     async def _observe_completion(self, ending: int) -> None:
         turn = self._open_turn()
@@ -298,7 +311,7 @@ class Session:
         try:
             probability = await detector.completion(self._recent.since(since_s))
         except VoicebotError as error:
-            self._observe(StageFailed(turn.number, error))
+            self._notify(StageFailed(turn.number, error))
             return
         self._act(self._endpointer.observe_completion(ending, probability))
 
@@ -306,98 +319,44 @@ class Session:
         if prefilled.turn_end_probability is not None:
             self._act(self._endpointer.observe_transcript(ending, prefilled.turn_end_probability))
 
-    # The reply.
+    # How turns end.
 
-    async def _answer(self, turn: _Turn, ending: int) -> None:
-        """Draft, wait for the commit, play; on failure say so aloud."""
-        try:
-            asked_s = self._now()
-            transcript = await self._stages.asr.finish()
-            turn.timeline.span(Stage.ASR, asked_s, self._now())
-            if not transcript.text:
-                await turn.gate.wait()
-                self._close(turn, Outcome.DISMISSED)
-                return
-            turn.transcript = transcript.text
-            if turn.gate.is_set():
-                self._history.add_user(turn.number, turn.transcript)
-            messages = self._history.messages()
-            if not turn.gate.is_set():
-                messages = self._history.messages(turn.transcript)
-            turn.reply = self._reply(turn, self._stages.llm.generate(messages), ending)
-            await turn.reply.run()
-            if turn.reply.starts_s is None:
-                await self._say(turn, _NO_ANSWER)
-        except VoicebotError as error:
-            await self._fail(turn, error)
-            return
-        self._close(turn, Outcome.ANSWERED)
+    async def _see_through(self, turn: _Turn, answer: Answer) -> None:
+        await answer.run()
+        said_something = answer.starts_s is not None
+        self._close(turn, Outcome.ANSWERED if said_something else Outcome.DISMISSED)
 
-    async def _fail(self, turn: _Turn, error: VoicebotError) -> None:
-        turn.failure = str(error)
-        self._observe(StageFailed(turn.number, error))
-        await turn.gate.wait()
-        try:
-            await self._say(turn, _APOLOGY)
-        except VoicebotError as second_error:
-            self._observe(StageFailed(turn.number, second_error))
-            self._close(turn, Outcome.DISMISSED)
-            return
-        self._close(turn, Outcome.ANSWERED)
-
-    async def _say(self, turn: _Turn, text: str) -> None:
-        turn.reply = self._reply(turn, _fixed(text), ending=None)
-        await turn.reply.run()
-
-    def _reply(
-        self,
-        turn: _Turn,
-        pieces: AsyncGenerator[Prefilled | TextPiece, None],
-        ending: int | None,
-    ) -> Reply:
-        def on_prefilled(prefilled: Prefilled) -> None:
-            if ending is not None:
-                self._observe_prefilled(ending, prefilled)
-
-        return Reply(
-            turn.number,
-            pieces,
-            tts=self._stages.tts,
-            sink=self._sink,
-            gate=turn.gate,
-            timeline=turn.timeline,
-            rules=self._rules.reply,
-            notify=self._observe,
-            on_prefilled=on_prefilled,
-        )
+    def _close_silenced(self, turn: _Turn, silent_from_s: float) -> None:
+        heard = _was_audible(turn, silent_from_s)
+        outcome = Outcome.ANSWERED if heard else Outcome.DISMISSED
+        self._close(turn, outcome, heard_until_s=silent_from_s)
 
     def _close(self, turn: _Turn, outcome: Outcome, *, heard_until_s: float = float("inf")) -> None:
         if turn.is_closed:
             return
         turn.is_closed = True
-        reply_text, heard = "", ""
-        if turn.reply is not None:
-            reply_text = turn.reply.text
-            heard = turn.reply.heard_text(heard_until_s)
+        answer = turn.answer
+        heard = answer.heard_text(heard_until_s) if answer is not None else ""
         if outcome is Outcome.ANSWERED:
             self._history.set_heard(turn.number, heard)
-            self._endpointer.close_merge_window()
         elif outcome is Outcome.DISMISSED:
             self._history.withdraw(turn.number)
-        self._observe(
+        if outcome is not Outcome.MERGED:
+            self._endpointer.close_merge_window()
+        self._notify(
             TurnClosed(
                 turn=turn.number,
                 outcome=outcome,
-                transcript=turn.transcript,
-                reply=reply_text,
+                transcript=answer.transcript if answer is not None else "",
+                reply=answer.text if answer is not None else "",
                 heard=heard,
                 speech_start_s=turn.speech_start_s,
                 speech_end_s=turn.speech_end_s,
-                timeline=turn.timeline.copy(),
+                timeline=answer.timeline.copy() if answer is not None else Timeline(),
                 drafts_started=turn.drafts_started,
                 drafts_discarded=turn.drafts_discarded,
                 discarded_tokens=turn.discarded_tokens,
-                failure=turn.failure,
+                failure=answer.failure if answer is not None else None,
             )
         )
 
@@ -407,14 +366,15 @@ class Session:
         assert self._turn is not None  # noqa: S101  # the endpointer opens a turn before all else
         return self._turn
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        assert self._tasks is not None  # noqa: S101  # only called while running
-        return self._tasks.create_task(work)
+    def _running(self) -> asyncio.TaskGroup:
+        assert self._tasks is not None  # noqa: S101  # only asked while running
+        return self._tasks
 
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
 
 
-async def _fixed(text: str) -> AsyncGenerator[Prefilled | TextPiece, None]:
-    yield TextPiece(text, tokens=0)
+def _was_audible(turn: _Turn, silent_from_s: float) -> bool:
+    starts_s = turn.answer.starts_s if turn.answer is not None else None
+    return starts_s is not None and starts_s < silent_from_s

@@ -54,6 +54,10 @@ class VadStage(Protocol):
         """Samples a frame, at 16 kHz."""
         ...
 
+    def reset(self) -> None:
+        """Forget what was heard, as for a new stream."""
+        ...
+
     async def probability(self, frame: Samples) -> float:
         """Probability that ``frame`` is speech."""
         ...
@@ -132,6 +136,10 @@ class ThreadedVad:
         """Samples a frame, at 16 kHz."""
         return self._frame_samples
 
+    def reset(self) -> None:
+        """Forget what was heard."""
+        self._worker.post(lambda vad: vad.reset())
+
     async def probability(self, frame: Samples) -> float:
         """Probability that ``frame`` is speech."""
         return await self._worker.call(lambda vad: vad.probability(frame))
@@ -167,7 +175,7 @@ class ThreadedAsr:
     def start(self, on_partial: Callable[[str], None]) -> None:
         """Begin a turn."""
         self._on_partial = on_partial
-        self._worker.post(lambda asr: asr.start())
+        self._worker.post(lambda asr: asr.start(), afresh=True)
 
     def feed(self, samples: Samples) -> None:
         """Queue audio."""

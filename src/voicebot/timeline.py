@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-__all__ = ["Breakdown", "Mark", "Span", "Stage", "Timeline", "break_down"]
+__all__ = ["Breakdown", "Mark", "Part", "Span", "Timeline", "break_down", "work_came_last"]
 
 
-class Stage(Enum):
+class Part(Enum):
     """The parts into which a latency is broken down."""
 
     ENDPOINT = "endpoint"
@@ -39,9 +39,9 @@ class Mark(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One stage at work on what the first sound needed."""
+    """One part of the work that the first sound needed."""
 
-    stage: Stage
+    part: Part
     start_s: float
     end_s: float
 
@@ -51,15 +51,19 @@ class Timeline:
     """The marks and spans of one reply; later marks of the same name do not replace the first."""
 
     marks: dict[Mark, float] = field(default_factory=dict)
-    spans: dict[Stage, Span] = field(default_factory=dict)
+    spans: dict[Part, Span] = field(default_factory=dict)
 
     def mark(self, mark: Mark, at_s: float) -> None:
         """Set ``mark`` unless it is set."""
         self.marks.setdefault(mark, at_s)
 
-    def span(self, stage: Stage, start_s: float, end_s: float) -> None:
-        """Set the span of ``stage`` unless it is set."""
-        self.spans.setdefault(stage, Span(stage, start_s, end_s))
+    def span(self, part: Part, start_s: float, end_s: float) -> None:
+        """Set the span of ``part`` unless it is set."""
+        self.spans.setdefault(part, Span(part, start_s, end_s))
+
+    def work(self) -> list[Span]:
+        """The spans of the models' work, in the order in which one waits for the other."""
+        return [self.spans[part] for part in (Part.ASR, Part.LLM, Part.TTS) if part in self.spans]
 
     def copy(self) -> Timeline:
         """An independent copy."""
@@ -87,6 +91,13 @@ class Breakdown:
         return self.endpoint + self.asr + self.llm + self.tts + self.output + self.unattributed
 
 
+def work_came_last(timeline: Timeline) -> bool:
+    """Whether the first sound waited for the work rather than for the commit."""
+    work = timeline.work()
+    commit_s = timeline.marks.get(Mark.COMMIT)
+    return bool(work) and commit_s is not None and work[-1].end_s > commit_s
+
+
 def break_down(timeline: Timeline, *, end_s: float, audible_s: float) -> Breakdown | None:
     """Explain ``audible_s - end_s`` along the critical path.
 
@@ -98,24 +109,24 @@ def break_down(timeline: Timeline, *, end_s: float, audible_s: float) -> Breakdo
     Returns:
         The breakdown, or None if the timeline lacks the commit or the first samples.
     """
-    marks, spans = timeline.marks, timeline.spans
+    marks = timeline.marks
     if not {Mark.COMMIT, Mark.WRITTEN, Mark.LEFT_SINK} <= marks.keys():
         return None
     commit_s = marks[Mark.COMMIT]
     written_s, left_s = marks[Mark.WRITTEN], marks[Mark.LEFT_SINK]
-    spent = dict.fromkeys(Stage, 0.0)
-    spent[Stage.OUTPUT] = left_s - written_s
-    spent[Stage.TTS] = audible_s - left_s  # leading silence is the synthesiser's
-    work = [spans[stage] for stage in (Stage.ASR, Stage.LLM, Stage.TTS) if stage in spans]
-    if work and work[-1].end_s > commit_s:
-        # The reply came last: its chain of work is the path, the gate stood open by then.
+    spent = dict.fromkeys(Part, 0.0)
+    spent[Part.OUTPUT] = left_s - written_s
+    spent[Part.TTS] = audible_s - left_s  # leading silence is the synthesiser's
+    if work_came_last(timeline):
+        # The chain of work is the path: the gate stood open by then.
+        work = timeline.work()
         for span in work:
-            spent[span.stage] += span.end_s - span.start_s
-        spent[Stage.ENDPOINT] = marks.get(Mark.SOFT_END, work[0].start_s) - end_s
+            spent[span.part] += span.end_s - span.start_s
+        spent[Part.ENDPOINT] = marks.get(Mark.SOFT_END, work[0].start_s) - end_s
     else:
-        spent[Stage.ENDPOINT] = commit_s - end_s
+        spent[Part.ENDPOINT] = commit_s - end_s
     unattributed = (audible_s - end_s) - sum(spent.values())
     return Breakdown(
-        **{stage.value: spent[stage] * 1000.0 for stage in Stage},
+        **{part.value: spent[part] * 1000.0 for part in Part},
         unattributed=unattributed * 1000.0,
     )

@@ -129,15 +129,24 @@ class Worker(Generic[EngineT]):
         self._raise_posted_error()
         return await self._submit(lambda: function(self.engine), timeout_s=self._timeout_s)
 
-    def post(self, function: Callable[[EngineT], object]) -> None:
+    def post(self, function: Callable[[EngineT], object], *, afresh: bool = False) -> None:
         """Queue ``function(engine)`` and return at once.
 
         An exception is kept and raised by the next ``call`` or ``stream``, so that nothing is lost.
+        While the stage is stuck nothing is queued: there is nobody to do it, and it would pile up.
+
+        Args:
+            function: the work.
+            afresh: its success makes up for what failed before.
         """
+        if self._overdue is not None and not self._overdue.is_set():
+            return
 
         def job() -> None:
             try:
                 function(self.engine)
+                if afresh:
+                    self._posted_error = None
             except BaseException as error:  # noqa: BLE001  # crosses to the loop in the next call
                 self._posted_error = error
 
@@ -162,7 +171,9 @@ class Worker(Generic[EngineT]):
         try:
             while True:
                 try:
-                    item = await asyncio.wait_for(relay.items.get(), self._timeout_s)
+                    # Not wait_for, which may lose a cancellation that meets a result.
+                    async with asyncio.timeout(self._timeout_s):
+                        item = await relay.items.get()
                 except TimeoutError:
                     self._overdue = relay.done
                     raise self._stuck() from None
@@ -210,7 +221,9 @@ class Worker(Generic[EngineT]):
 
         self._jobs.put(job)
         try:
-            return await asyncio.wait_for(future, timeout_s)
+            # Not wait_for, which may lose a cancellation that meets a result.
+            async with asyncio.timeout(timeout_s):
+                return await future
         except TimeoutError:
             self._overdue = done
             raise self._stuck() from None

@@ -11,7 +11,7 @@ from voicebot.audio.sinks import Playback
 from voicebot.bench.callers import CallerTurn
 from voicebot.bench.scoring import PlayedTurn, heard_spans, score
 from voicebot.events import Outcome, TurnClosed
-from voicebot.timeline import Mark, Stage, Timeline
+from voicebot.timeline import Mark, Part, Timeline
 
 START_S = 100.0
 
@@ -32,6 +32,7 @@ def closed(
     *,
     outcome: Outcome = Outcome.ANSWERED,
     speech_start_s: float = 100.3,
+    speech_end_s: float = 101.0,
     commit_s: float = 101.5,
     left_s: float | None = 101.6,
     transcript: str = "what time is it",
@@ -41,9 +42,9 @@ def closed(
 ) -> TurnClosed:
     timeline = Timeline()
     timeline.mark(Mark.SOFT_END, 101.1)
-    timeline.span(Stage.ASR, 101.1, 101.12)
-    timeline.span(Stage.LLM, 101.12, work_end_s - 0.01)
-    timeline.span(Stage.TTS, work_end_s - 0.01, work_end_s)
+    timeline.span(Part.ASR, 101.1, 101.12)
+    timeline.span(Part.LLM, 101.12, work_end_s - 0.01)
+    timeline.span(Part.TTS, work_end_s - 0.01, work_end_s)
     if outcome is Outcome.ANSWERED:
         timeline.mark(Mark.COMMIT, commit_s)
     if left_s is not None:
@@ -56,7 +57,7 @@ def closed(
         reply="It is noon.",
         heard="It is noon.",
         speech_start_s=speech_start_s,
-        speech_end_s=101.0,
+        speech_end_s=speech_end_s,
         timeline=timeline,
         drafts_started=drafts_started,
         drafts_discarded=0,
@@ -79,7 +80,14 @@ def test_the_latency_is_read_from_the_waveform_and_the_label() -> None:
 
 def test_speech_of_the_bot_before_the_true_end_is_a_cut_in_with_its_overlap() -> None:
     merged = closed(outcome=Outcome.MERGED, left_s=None)
-    answered = closed(turn=2, speech_start_s=101.3, left_s=102.6, work_end_s=102.4, commit_s=102.5)
+    answered = closed(
+        turn=2,
+        speech_start_s=101.3,
+        speech_end_s=102.0,
+        left_s=102.6,
+        work_end_s=102.4,
+        commit_s=102.5,
+    )
     record = score(
         played((0.3, 1.0), (1.6, 2.0)),
         bot_spans=[(101.5, 101.8), (102.6, 104.0)],
@@ -120,7 +128,14 @@ def test_only_the_turns_own_facts_count() -> None:
 
 def test_a_turn_answered_in_two_parts_keeps_both_transcripts_and_the_last_reply() -> None:
     first = closed(transcript="what time")
-    second = closed(turn=2, transcript="is it", speech_start_s=104.0, commit_s=105.2, left_s=105.3)
+    second = closed(
+        turn=2,
+        transcript="is it",
+        speech_start_s=104.0,
+        speech_end_s=105.0,
+        commit_s=105.2,
+        left_s=105.3,
+    )
     record = score(
         played((0.3, 1.0), (4.0, 5.0)),
         bot_spans=[(101.65, 103.0), (105.3, 106.0)],
@@ -129,6 +144,31 @@ def test_a_turn_answered_in_two_parts_keeps_both_transcripts_and_the_last_reply(
     assert record.transcript == "what time is it"
     assert record.voice_to_voice_ms == pytest.approx(300)
     assert record.cut_in
+
+
+def test_an_answer_to_what_was_said_before_the_pause_is_none_to_the_whole_turn() -> None:
+    first = closed(transcript="what time")
+    rest = closed(turn=2, outcome=Outcome.DISMISSED, speech_start_s=104.0, left_s=None)
+    record = score(
+        played((0.3, 1.0), (4.0, 5.0)), bot_spans=[(101.65, 103.0)], closed=[first, rest]
+    )
+    assert record.voice_to_voice_ms is None
+    assert record.missed
+    assert record.cut_in
+    assert record.outcome == "dismissed"
+    assert record.drafts.used == 0
+
+
+def test_a_silent_answer_does_not_borrow_the_next_turns_sound() -> None:
+    record = score(played((0.3, 1.0), until_s=110.0), bot_spans=[(112.0, 113.0)], closed=[closed()])
+    assert record.voice_to_voice_ms is None
+
+
+def test_scoring_changes_nothing_of_what_it_is_given() -> None:
+    item = closed()
+    before = item.timeline.copy()
+    score(played((0.3, 1.0)), bot_spans=[(101.65, 103.0)], closed=[item])
+    assert item.timeline == before
 
 
 def test_work_behind_a_longer_wait_is_hidden_in_the_waterfall() -> None:

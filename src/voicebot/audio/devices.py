@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Self
@@ -27,6 +28,26 @@ if TYPE_CHECKING:
 __all__ = ["Microphone", "Speaker", "require_devices"]
 
 _BLOCKS_WAITING_MAX = 500
+_SILENT_DEVICE_S = 3.0
+_GAP_S = 0.1
+_PULL = 0.01
+_CLOCK_LEAK_S = 1e-6  # a callback; follows clocks that drift apart by 100 parts in a million
+
+
+class _DeviceClock:
+    """Maps a stream's own time to the event loop's.
+
+    A callback that ran late makes the difference of the two clocks look larger than it is, never
+    smaller: the smallest difference seen lately is the true one.
+    """
+
+    def __init__(self) -> None:
+        self._offset_s = math.inf
+
+    def to_loop(self, instant_s: float, *, current_s: float, now_s: float) -> float:
+        """The loop's time of the stream's ``instant_s``, given both clocks' present time."""
+        self._offset_s = min(self._offset_s + _CLOCK_LEAK_S, now_s - current_s)
+        return instant_s + self._offset_s
 
 
 class Microphone:
@@ -46,7 +67,9 @@ class Microphone:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._queue: asyncio.Queue[AudioBlock | None] = asyncio.Queue()
         self._stream: Any = None
+        self._rate_hz = INPUT_SAMPLE_RATE_HZ
         self._resampler: soxr.ResampleStream | None = None
+        self._clock = _DeviceClock()
         self._next_start_s: float | None = None
         self.overruns = 0
 
@@ -55,6 +78,7 @@ class Microphone:
         self._stream, rate_hz = _open(
             "InputStream", self._device, INPUT_SAMPLE_RATE_HZ, self._block_ms, self._on_audio
         )
+        self._rate_hz = rate_hz
         if rate_hz != INPUT_SAMPLE_RATE_HZ:
             self._resampler = soxr.ResampleStream(
                 rate_hz, INPUT_SAMPLE_RATE_HZ, 1, dtype="float32", quality="HQ"
@@ -70,8 +94,22 @@ class Microphone:
         self._queue.put_nowait(None)
 
     async def blocks(self) -> AsyncIterator[AudioBlock]:
-        """The blocks as the device delivers them, until ``close``."""
-        while (block := await self._queue.get()) is not None:
+        """The blocks as the device delivers them, until ``close``.
+
+        Raises:
+            DeviceError: the device has stopped to deliver.
+        """
+        while True:
+            try:
+                async with asyncio.timeout(_SILENT_DEVICE_S):
+                    block = await self._queue.get()
+            except TimeoutError:
+                raise DeviceError(
+                    f"the microphone has delivered nothing for {_SILENT_DEVICE_S:g} s",
+                    "see whether it is still connected, then start again",
+                ) from None
+            if block is None:
+                return
             yield block
 
     def _on_audio(self, data: Any, frames: int, time: Any, status: Any) -> None:
@@ -80,18 +118,23 @@ class Microphone:
         if status and status.input_overflow:
             self.overruns += 1
         samples = np.array(data[:, 0], dtype=np.float32)
-        age_s = (
-            max(0.0, time.currentTime - time.inputBufferAdcTime) if time.inputBufferAdcTime else 0.0
-        )
-        start_s = self._loop.time() - age_s
+        duration_s = len(samples) / self._rate_hz
+        now_s = self._loop.time()
+        adc_s = time.inputBufferAdcTime or time.currentTime - duration_s
+        start_s = self._clock.to_loop(adc_s, current_s=time.currentTime, now_s=now_s)
         if self._resampler is not None:
             samples = self._resampler.resample_chunk(samples)
-        # Audio instants never run backwards, however the device's clock is reported.
-        if self._next_start_s is not None:
-            start_s = max(start_s, self._next_start_s)
+        start_s = self._steady(start_s)
         self._next_start_s = start_s + len(samples) / INPUT_SAMPLE_RATE_HZ
         with contextlib.suppress(RuntimeError):  # the loop has closed
             self._loop.call_soon_threadsafe(self._deliver, AudioBlock(samples, start_s))
+
+    def _steady(self, measured_s: float) -> float:
+        """Instants by sample count, drawn slowly to what is measured; a gap is followed at once."""
+        expected_s = self._next_start_s
+        if expected_s is None or measured_s > expected_s + _GAP_S:
+            return measured_s
+        return expected_s + _PULL * (measured_s - expected_s)
 
     def _deliver(self, block: AudioBlock) -> None:
         if self._queue.qsize() < _BLOCKS_WAITING_MAX:
@@ -123,7 +166,10 @@ class Speaker:
         self._queue: deque[Samples] = deque()
         self._queued = 0
         self._next_dac_s = 0.0  # when the next queued sample leaves
+        self._clock = _DeviceClock()
+        self._resampler: soxr.ResampleStream | None = None
         self._in_utterance = False
+        self._ran_dry = False
         self._underruns = 0
 
     def __enter__(self) -> Self:
@@ -156,14 +202,21 @@ class Speaker:
 
     def begin(self) -> None:
         """A new utterance starts."""
+        if self._device_rate != self._rate:
+            self._resampler = soxr.ResampleStream(
+                self._rate, self._device_rate, 1, dtype="float32", quality="HQ"
+            )
         with self._lock:
-            self._in_utterance = False
+            self._in_utterance = self._ran_dry = False
 
     def write(self, samples: Samples) -> float:
         """Queue ``samples``; give the DAC time of the first of them."""
-        if self._device_rate != self._rate:
-            samples = soxr.resample(samples, self._rate, self._device_rate, quality="HQ")
+        if self._resampler is not None:
+            samples = self._resampler.resample_chunk(samples)
         with self._lock:
+            if self._ran_dry:
+                self._underruns += 1
+                self._ran_dry = False
             starts_s = self._next_dac_s + self._queued / self._device_rate
             self._queue.append(np.asarray(samples, dtype=np.float32))
             self._queued += len(samples)
@@ -175,15 +228,15 @@ class Speaker:
         with self._lock:
             self._queue.clear()
             self._queued = 0
-            self._in_utterance = False
+            self._in_utterance = self._ran_dry = False
             return self._next_dac_s
 
     def _on_demand(self, out: Any, frames: int, time: Any, status: Any) -> None:
         del status
         assert self._loop is not None  # noqa: S101  # set before the stream starts
-        ahead_s = max(0.0, time.outputBufferDacTime - time.currentTime)
-        if not time.outputBufferDacTime:
-            ahead_s = float(self._stream.latency)
+        now_s = self._loop.time()
+        dac_s = time.outputBufferDacTime or time.currentTime + float(self._stream.latency)
+        starts_s = self._clock.to_loop(dac_s, current_s=time.currentTime, now_s=now_s)
         with self._lock:
             filled = 0
             while filled < frames and self._queue:
@@ -196,10 +249,9 @@ class Speaker:
                 else:
                     self._queue[0] = head[len(part) :]
             self._queued -= filled
-            if 0 < filled < frames and self._in_utterance:
-                self._in_utterance = False  # it may simply be over; what follows is a new stretch
+            self._ran_dry = self._ran_dry or (self._in_utterance and filled < frames)
             out[filled:, 0] = 0.0
-            self._next_dac_s = self._loop.time() + ahead_s + frames / self._device_rate
+            self._next_dac_s = starts_s + frames / self._device_rate
 
 
 def _sounddevice() -> Any:

@@ -110,23 +110,26 @@ class BenchRunner:
             await self._warm_up(callers, into)
             for caller in callers:
                 before_s = into.process.cpu_seconds()
-                records = await self._play(caller, is_warmup=False)
-                into.cpu_seconds += into.process.cpu_seconds() - before_s
-                into.loop_stall_p95_ms = meter.p95_ms
-                for record in records:
-                    into.turns.append(record)
-                    self._on_turn(record)
+                try:
+                    await self._play(caller, into)
+                finally:
+                    into.cpu_seconds += into.process.cpu_seconds() - before_s
+                    into.loop_stall_p95_ms = meter.p95_ms
         into.is_complete = True
 
     async def _warm_up(self, callers: Sequence[Caller], into: Measurements) -> None:
         for caller in callers:
             if len(into.warmup_turns) >= self._rules.warmup_turns:
                 return
-            for record in await self._play(caller, is_warmup=True):
-                into.warmup_turns.append(record)
-                self._on_turn(record)
+            await self._play(caller, into, is_warmup=True)
 
-    async def _play(self, caller: Caller, *, is_warmup: bool) -> list[TurnRecord]:
+    async def _play(self, caller: Caller, into: Measurements, *, is_warmup: bool = False) -> None:
+        """Play one caller; each turn that was over is recorded, also when the run is stopped."""
+
+        def take(record: TurnRecord) -> None:
+            (into.warmup_turns if is_warmup else into.turns).append(record)
+            self._on_turn(record)
+
         clips = [read_audio(turn.path) for turn in caller.turns]  # before anybody listens
         microphone = VirtualMicrophone(block_ms=self._rules.block_ms, seed=self._rules.seed)
         speaker = VirtualSpeaker(
@@ -146,7 +149,7 @@ class BenchRunner:
             self._stages,
             history=self._make_history(),
             rules=self._session_rules,
-            observe=observe,
+            notify=observe,
         )
         not_before_s = asyncio.get_running_loop().time() + _LEAD_S
         starts_s: list[float] = []
@@ -156,31 +159,38 @@ class BenchRunner:
             starts_s.append(microphone.play(clip.samples, not_before_s=not_before_s))
             not_before_s = starts_s[-1] + len(clip.samples) / INPUT_SAMPLE_RATE_HZ
         running = asyncio.create_task(session.run())
+        stopped = False
         try:
             await self._listen(session, running, closed, caller.turns[-1], starts_s[-1])
+        except asyncio.CancelledError:
+            stopped = True
+            running.cancel()
+            raise
         finally:
             microphone.close()
-            if not running.done() and _is_being_cancelled():
-                running.cancel()
             await asyncio.gather(running, return_exceptions=True)
+            end_s = asyncio.get_running_loop().time()
+            bot_spans = heard_spans(speaker.take_played(), speaker.sample_rate_hz)
+            for index, turn in enumerate(caller.turns):
+                is_last = index + 1 == len(caller.turns)
+                until_s = end_s if is_last else starts_s[index + 1]
+                if stopped and (is_last or until_s > end_s):
+                    break  # this one was not over
+                take(
+                    score(
+                        PlayedTurn(
+                            turn,
+                            starts_s[index],
+                            until_s,
+                            caller.name if len(caller.turns) > 1 else None,
+                        ),
+                        bot_spans=bot_spans,
+                        closed=closed,
+                        underruns=speaker.underruns if is_last else 0,
+                        is_warmup=is_warmup,
+                    )
+                )
         running.result()
-        end_s = asyncio.get_running_loop().time()
-        bot_spans = heard_spans(speaker.take_played(), speaker.sample_rate_hz)
-        return [
-            score(
-                PlayedTurn(
-                    turn,
-                    starts_s[index],
-                    starts_s[index + 1] if index + 1 < len(starts_s) else end_s,
-                    caller.name if len(caller.turns) > 1 else None,
-                ),
-                bot_spans=bot_spans,
-                closed=closed,
-                underruns=speaker.underruns if index + 1 == len(starts_s) else 0,
-                is_warmup=is_warmup,
-            )
-            for index, turn in enumerate(caller.turns)
-        ]
 
     @staticmethod
     async def _listen(
@@ -201,8 +211,3 @@ class BenchRunner:
             has_closed = any(item.speech_start_s >= last_start_s for item in closed)
             if has_closed or loop.time() > true_end_s + MISS_AFTER_S:
                 return
-
-
-def _is_being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from voicebot.audio.loudness import audible_spans
 from voicebot.bench.record import Drafts, Span, TurnRecord
 from voicebot.events import Outcome
-from voicebot.timeline import Mark, Stage, Timeline, break_down
+from voicebot.timeline import Mark, Part, Timeline, break_down, work_came_last
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,17 +85,18 @@ def score(
     """
     end_s = turn.true_end_s
     own = _own(turn, closed)
-    answer = _answer(own)
-    audible_s = _audible(answer, bot_spans)
+    answer = _answer(turn, own)
+    audible_s = _audible(turn, answer, bot_spans)
     spans = [span for span in bot_spans if turn.starts_s <= span[1] and span[0] < turn.until_s]
     speech_start_s = turn.starts_s + turn.label.start_s
     overlap_s = sum(max(0.0, min(end, end_s) - max(start, speech_start_s)) for start, end in spans)
-    timeline = answer.timeline if answer is not None else Timeline()
+    timeline = answer.timeline.copy() if answer is not None else Timeline()
     breakdown = None
     if audible_s is not None:
         breakdown = break_down(timeline, end_s=end_s, audible_s=audible_s)
         timeline.mark(Mark.AUDIBLE, audible_s)
     started = sum(item.drafts_started for item in own)
+    used = int(answer is not None and answer.failure is None)
     return TurnRecord(
         caller=turn.label.name,
         kind=turn.label.kind,
@@ -111,8 +112,8 @@ def score(
         breakdown_ms=breakdown,
         drafts=Drafts(
             started=started,
-            used=int(answer is not None),
-            discarded=started - int(answer is not None),
+            used=used,
+            discarded=started - used,
             discarded_tokens=sum(item.discarded_tokens for item in own),
         ),
         text=turn.label.text,
@@ -140,21 +141,35 @@ def _own(turn: PlayedTurn, closed: Sequence[TurnClosed]) -> list[TurnClosed]:
     ]
 
 
-def _answer(own: Sequence[TurnClosed]) -> TurnClosed | None:
-    """The reply that answers the whole turn is the last one given."""
+def _answer(turn: PlayedTurn, own: Sequence[TurnClosed]) -> TurnClosed | None:
+    """The last reply given, if it answers the whole turn.
+
+    It does if the words it answers reach into the caller's last stretch of speech: an answer to
+    what was said before a pause is none to what was said after it.
+    """
     answered = [item for item in own if item.outcome is Outcome.ANSWERED]
-    return answered[-1] if answered else None
+    if not answered:
+        return None
+    last_speech_start_s = turn.starts_s + turn.label.speech[-1][0]
+    heard_to_s = answered[-1].speech_end_s
+    return answered[-1] if heard_to_s is not None and heard_to_s > last_speech_start_s else None
 
 
-def _audible(answer: TurnClosed | None, bot_spans: Sequence[tuple[float, float]]) -> float | None:
+def _audible(
+    turn: PlayedTurn, answer: TurnClosed | None, bot_spans: Sequence[tuple[float, float]]
+) -> float | None:
     left_s = None if answer is None else answer.timeline.marks.get(Mark.LEFT_SINK)
     if left_s is None:
         return None
-    return next((start for start, end in bot_spans if end > left_s), None)
+    onsets = (start for start, end in bot_spans if end > left_s and start < turn.until_s)
+    return next(onsets, None)
 
 
 def _unanswered(own: Sequence[TurnClosed]) -> str:
-    return own[-1].outcome.value if own else Outcome.DISMISSED.value
+    """How the caller's last words ended, where no reply answers the whole turn."""
+    if own and own[-1].outcome is Outcome.MERGED:
+        return "merged"
+    return "dismissed"
 
 
 def _waterfall(timeline: Timeline, end_s: float) -> list[Span]:
@@ -163,22 +178,20 @@ def _waterfall(timeline: Timeline, end_s: float) -> list[Span]:
     if commit_s is None or soft_end_s is None:
         return []
 
-    def span(stage: Stage, start_s: float, stop_s: float, *, hidden: bool) -> Span:
-        return Span(stage.value, (start_s - end_s) * 1000.0, (stop_s - end_s) * 1000.0, hidden)
+    def span(part: Part, start_s: float, stop_s: float, *, hidden: bool) -> Span:
+        return Span(part.value, (start_s - end_s) * 1000.0, (stop_s - end_s) * 1000.0, hidden)
 
-    work = [
-        timeline.spans[stage]
-        for stage in (Stage.ASR, Stage.LLM, Stage.TTS)
-        if stage in timeline.spans
-    ]
-    work_is_last = bool(work) and work[-1].end_s > commit_s
+    work_is_last = work_came_last(timeline)
     rows = [
-        span(Stage.ENDPOINT, min(end_s, soft_end_s), soft_end_s, hidden=False),
-        span(Stage.ENDPOINT, soft_end_s, commit_s, hidden=work_is_last),
+        span(Part.ENDPOINT, min(end_s, soft_end_s), soft_end_s, hidden=False),
+        span(Part.ENDPOINT, soft_end_s, commit_s, hidden=work_is_last),
     ]
-    rows += [span(item.stage, item.start_s, item.end_s, hidden=not work_is_last) for item in work]
+    rows += [
+        span(item.part, item.start_s, item.end_s, hidden=not work_is_last)
+        for item in timeline.work()
+    ]
     if Mark.WRITTEN in marks and Mark.AUDIBLE in marks:
-        rows.append(span(Stage.OUTPUT, marks[Mark.WRITTEN], marks[Mark.AUDIBLE], hidden=False))
+        rows.append(span(Part.OUTPUT, marks[Mark.WRITTEN], marks[Mark.AUDIBLE], hidden=False))
     return rows
 
 

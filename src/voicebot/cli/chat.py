@@ -162,7 +162,7 @@ def _session(context: CliContext, stages: Stages, source: AudioSource, sink: Aud
         stages,
         history=new_history(context.settings),
         rules=session_rules(context.settings),
-        observe=_Lines(context).show,
+        notify=_Lines(context).show,
     )
 
 

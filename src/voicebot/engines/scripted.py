@@ -84,6 +84,9 @@ class ScriptedVad(_Failing):
         """32 ms, as Silero's."""
         return 512
 
+    def reset(self) -> None:
+        """Nothing to forget."""
+
     async def probability(self, frame: Samples) -> float:
         """1 for a loud frame, 0 for a quiet one."""
         await self._maybe_fail()

@@ -48,7 +48,7 @@ class EndpointerRules:
         incomplete_transcript_probability: turn-end mass of the language model up to which the
             words count as unfinished, whatever they sound like.
         merge_window_ms: who speaks on within this time of their last words takes up their turn.
-        max_turn_s: after this much, the first sure wait of silence ends the turn.
+        max_turn_s: after this much, the first pause of the sure wait's length ends the turn.
     """
 
     speech_threshold: float = 0.5
@@ -204,9 +204,10 @@ class Endpointer:
         self._mergeable_turn = None
         self._turn += 1
         self._state = _State.SPEAKING
-        self._speech_ms = (end_s - run_start_s) * 1000.0
         if continues is None:
             self._turn_start_s = run_start_s
+            self._speech_ms = 0.0
+        self._speech_ms += (end_s - run_start_s) * 1000.0
         self._speech_end_s = end_s
         return SpeechStarted(self._turn, end_s, run_start_s, continues)
 

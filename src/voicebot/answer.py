@@ -1,0 +1,189 @@
+"""The bot's answer to one turn, from the soft end on: transcribe, reply, and own up to failures.
+
+It is drafted before the turn is committed. Until then it may be dropped at any moment, unheard and
+without a trace; after the commit it is played, and may be silenced in the middle of a word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from voicebot.engines.protocols import TextPiece
+from voicebot.errors import VoicebotError
+from voicebot.events import StageFailed
+from voicebot.reply import Reply, ReplyRules
+from voicebot.timeline import Mark, Part, Timeline
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from voicebot.audio.sinks import AudioSink
+    from voicebot.engines.protocols import Prefilled
+    from voicebot.events import Event
+    from voicebot.history import History
+    from voicebot.stages import Stages
+
+__all__ = ["Answer"]
+
+_APOLOGY = "Sorry, something went wrong. Please say that again."
+_NO_ANSWER = "Sorry, I have no answer to that."
+
+
+class Answer:
+    """One answer; ``run`` it in a task, and cancel that task to drop or stop it.
+
+    Args:
+        turn: the number of the turn it answers.
+        stages: the models.
+        sink: the loudspeaker.
+        history: what was said before.
+        rules: how replies are cut.
+        notify: takes the facts as they happen.
+        on_prefilled: takes the language model's reading of the prompt.
+        speech_end_s: the estimated end of the user's speech.
+        soft_end_s: the instant at which the answer was begun.
+    """
+
+    def __init__(
+        self,
+        turn: int,
+        stages: Stages,
+        *,
+        sink: AudioSink,
+        history: History,
+        rules: ReplyRules,
+        notify: Callable[[Event], None],
+        on_prefilled: Callable[[Prefilled], None],
+        speech_end_s: float,
+        soft_end_s: float,
+    ) -> None:
+        self._turn = turn
+        self._stages = stages
+        self._sink = sink
+        self._history = history
+        self._rules = rules
+        self._notify = notify
+        self._on_prefilled = on_prefilled
+        self._gate = asyncio.Event()
+        self._replies: list[Reply] = []
+        self._transcript = ""
+        self._failure: str | None = None
+        self._is_silenced = False
+        self._timeline = Timeline()
+        self._timeline.mark(Mark.SPEECH_END, speech_end_s)
+        self._timeline.mark(Mark.SOFT_END, soft_end_s)
+
+    @property
+    def transcript(self) -> str:
+        """What was understood of the turn; empty until it is known."""
+        return self._transcript
+
+    @property
+    def text(self) -> str:
+        """What the bot means to say, as far as it is written."""
+        return " ".join(reply.text for reply in self._replies if reply.text)
+
+    @property
+    def tokens(self) -> int:
+        """What the language model has spent on it."""
+        return sum(reply.tokens for reply in self._replies)
+
+    @property
+    def failure(self) -> str | None:
+        """The line of the error, if a stage failed."""
+        return self._failure
+
+    @property
+    def timeline(self) -> Timeline:
+        """Marks and spans of the first sound."""
+        return self._timeline
+
+    @property
+    def starts_s(self) -> float | None:
+        """The DAC time of its first sample; None until that is known."""
+        starts = (reply.starts_s for reply in self._replies)
+        return next((start_s for start_s in starts if start_s is not None), None)
+
+    def heard_text(self, until_s: float) -> str:
+        """What had been heard of it by ``until_s``, to the word."""
+        heard = (reply.heard_text(until_s) for reply in self._replies)
+        return " ".join(part for part in heard if part)
+
+    def commit(self, at_s: float) -> None:
+        """The turn is over: the user's words enter the history, the answer may be heard."""
+        self._timeline.mark(Mark.COMMIT, at_s)
+        self._gate.set()
+        if self._transcript:
+            self._history.add_user(self._turn, self._transcript)
+
+    def silence(self) -> None:
+        """From now on nothing more reaches the sink; call it before the task is cancelled."""
+        self._is_silenced = True
+        for reply in self._replies:
+            reply.silence()
+
+    async def run(self) -> None:
+        """Draft, wait for the commit, play to the end; a failure is admitted aloud.
+
+        Whether anything was said shows in ``starts_s``.
+        """
+        try:
+            await self._answer()
+        except VoicebotError as error:
+            if self._is_silenced:
+                raise asyncio.CancelledError from None
+            await self._own_up(error)
+
+    async def _answer(self) -> None:
+        asked_s = self._now()
+        transcript = await self._stages.asr.finish()
+        self._timeline.span(Part.ASR, asked_s, self._now())
+        if not transcript.text:
+            await self._gate.wait()
+            return
+        self._transcript = transcript.text
+        if self._gate.is_set():
+            self._history.add_user(self._turn, self._transcript)
+            messages = self._history.messages()
+        else:
+            messages = self._history.messages(self._transcript)
+        await self._say(self._stages.llm.generate(messages), self._on_prefilled)
+        if self.starts_s is None:
+            await self._say(_fixed(_NO_ANSWER))
+
+    async def _own_up(self, error: VoicebotError) -> None:
+        self._failure = str(error)
+        self._notify(StageFailed(self._turn, error))
+        await self._gate.wait()
+        try:
+            await self._say(_fixed(_APOLOGY))
+        except VoicebotError as second_error:
+            self._notify(StageFailed(self._turn, second_error))
+
+    async def _say(
+        self,
+        pieces: AsyncGenerator[Prefilled | TextPiece, None],
+        on_prefilled: Callable[[Prefilled], None] = lambda _: None,
+    ) -> None:
+        reply = Reply(
+            self._turn,
+            pieces,
+            tts=self._stages.tts,
+            sink=self._sink,
+            gate=self._gate,
+            timeline=self._timeline,
+            rules=self._rules,
+            notify=self._notify,
+            on_prefilled=on_prefilled,
+        )
+        self._replies.append(reply)
+        await reply.run()
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+
+async def _fixed(text: str) -> AsyncGenerator[Prefilled | TextPiece, None]:
+    yield TextPiece(text, tokens=0)
