@@ -53,8 +53,8 @@ def _scripted_stages(monkeypatch: pytest.MonkeyPatch) -> None:
             tts=ScriptedTts(),
         )
 
-    monkeypatch.setattr("voicebot.cli.bench.running_stages", running)
-    monkeypatch.setattr("voicebot.cli.bench.engine_factories", lambda *_: None)
+    monkeypatch.setattr("voicebot.cli.startup.running_stages", running)
+    monkeypatch.setattr("voicebot.cli.startup.engine_factories", lambda *_: None)
     monkeypatch.setattr("voicebot.cli.bench._Bench._models_used", lambda _: [])
     monkeypatch.setattr("voicebot.cli.startup.ModelStore.is_ready", lambda *_: True)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
+import signal
 import tempfile
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,13 +20,13 @@ from voicebot.bench.report import write_report
 from voicebot.bench.runner import BenchRunner, Measurements, RunnerRules
 from voicebot.bench.summary import summarise
 from voicebot.bench.table import summary_table
-from voicebot.cascade import running_stages
-from voicebot.cli.startup import prepare_models, seconds_since_start
+from voicebot.cli.context import takes_settings
+from voicebot.cli.startup import listening, prepare_models
 from voicebot.errors import OutputError
-from voicebot.profiles import engine_factories, new_history, session_rules
+from voicebot.profiles import new_history, session_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from voicebot.bench.callers import Caller
     from voicebot.cli.context import CliContext
@@ -36,14 +37,6 @@ __all__ = ["bench_command"]
 
 
 @click.command("bench")
-@click.option("--profile", metavar="NAME", help="Which engines and models take part.")
-@click.option(
-    "--set",
-    "assignments",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Change one setting, such as turns.soft_end_ms=120; may be repeated.",
-)
 @click.option(
     "--callers",
     "callers_dir",
@@ -61,12 +54,10 @@ __all__ = ["bench_command"]
     metavar="DIR",
     help="Where run.json and report.html go; without it, a new folder in bench.out_dir.",
 )
-@click.pass_obj
+@takes_settings
 def bench_command(
     context: CliContext,
     *,
-    profile: str | None,
-    assignments: tuple[str, ...],
     callers_dir: Path | None,
     kind: str | None,
     limit: int | None,
@@ -79,11 +70,8 @@ def bench_command(
     report.html, and prints a table. The exit code is 0 when the run is complete, whatever its
     figures are.
     """
-    context = (
-        context.with_assignments(assignments)
-        .with_flag("profile", "--profile", profile)
-        .with_flag("bench.callers_dir", "--callers", callers_dir)
-        .with_flag("bench.seed", "--seed", seed)
+    context = context.with_flag("bench.callers_dir", "--callers", callers_dir).with_flag(
+        "bench.seed", "--seed", seed
     )
     settings = context.settings
     folder = settings.bench.callers_dir or recorded_callers_dir()
@@ -97,8 +85,19 @@ def bench_command(
         asyncio.run(bench.run())
     finally:
         # Ctrl-C and failures alike: what has been measured is written and says that it is partial.
-        if bench.measured.turns or bench.measured.is_complete:
-            bench.write(out_dir)
+        if bench.has_begun:
+            with _uninterrupted():
+                bench.write(out_dir)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """A second Ctrl-C does not lose what the first one left to be written."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class _Bench:
@@ -121,26 +120,22 @@ class _Bench:
         self._total = sum(len(caller.turns) for caller in callers)
         self.measured = Measurements()
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether callers have been played, or were about to be."""
+        return self._startup_s is not None
+
     async def run(self) -> None:
         """Load the models and play all callers."""
         settings = self._context.settings
-        console = self._context.error_console
-        console.print("Loading the models …")
-        factories = engine_factories(settings, self._store)
-        async with running_stages(
-            factories, stage_timeout_s=settings.reply.stage_timeout_s
-        ) as stages:
-            # What is loaded stays: the collector need not look at it in the middle of a turn.
-            gc.collect()
-            gc.freeze()
-            self._startup_s = seconds_since_start()
-            console.print(
-                f"Listening after {self._startup_s:.1f} s. {len(self._callers)} callers with "
-                f"{self._total} turns speak in real time; Ctrl-C ends the run and keeps what was "
-                "measured."
+        async with listening(self._context, self._store) as loaded:
+            self._startup_s = loaded.startup_s
+            self._context.error_console.print(
+                f"{len(self._callers)} callers with {self._total} turns speak in real time; "
+                "Ctrl-C ends the run and keeps what was measured."
             )
             runner = BenchRunner(
-                stages,
+                loaded.stages,
                 session_rules=session_rules(settings),
                 make_history=lambda: new_history(settings),
                 rules=RunnerRules(
@@ -158,7 +153,7 @@ class _Bench:
         """Print the table; write run.json and report.html, elsewhere if ``out_dir`` fails.
 
         Raises:
-            OutputError: ``out_dir`` took nothing; the line says where the files are instead.
+            OutputError: ``out_dir`` did not take all of it; the line says where all of it is.
         """
         run = self._as_run()
         self._context.console.print(summary_table(run))

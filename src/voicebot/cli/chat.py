@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +13,10 @@ from voicebot.audio.files import read_audio, write_wav
 from voicebot.audio.samples import INPUT_SAMPLE_RATE_HZ
 from voicebot.audio.sinks import VirtualSpeaker
 from voicebot.audio.sources import VirtualMicrophone
-from voicebot.cascade import running_stages
-from voicebot.cli.startup import prepare_models, seconds_since_start
+from voicebot.cli.context import takes_settings
+from voicebot.cli.startup import listening, prepare_models
 from voicebot.events import BargedIn, ClauseSpoken, StageFailed, TurnClosed, TurnCommitted
-from voicebot.profiles import engine_factories, new_history, session_rules
+from voicebot.profiles import new_history, session_rules
 from voicebot.session import Session
 from voicebot.timeline import Mark, break_down
 
@@ -38,14 +36,6 @@ _POLL_S = 0.05
 
 
 @click.command("chat")
-@click.option("--profile", metavar="NAME", help="Which engines and models take part.")
-@click.option(
-    "--set",
-    "assignments",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Change one setting, such as turns.soft_end_ms=120; may be repeated.",
-)
 @click.option(
     "--input",
     "input_file",
@@ -60,12 +50,10 @@ _POLL_S = 0.05
     metavar="FILE",
     help="With --input: write what the bot says to this WAV file, in step with the recording.",
 )
-@click.pass_obj
+@takes_settings
 def chat_command(
     context: CliContext,
     *,
-    profile: str | None,
-    assignments: tuple[str, ...],
     input_file: Path | None,
     output_file: Path | None,
 ) -> None:
@@ -76,7 +64,6 @@ def chat_command(
     """
     if output_file is not None and input_file is None:
         raise click.UsageError("--output goes with --input")
-    context = context.with_assignments(assignments).with_flag("profile", "--profile", profile)
     recording = read_audio(input_file).samples if input_file is not None else None
     if recording is None:
         require_devices(context.settings.audio.input, context.settings.audio.output)
@@ -87,29 +74,18 @@ def chat_command(
 async def _chat(
     context: CliContext, store: ModelStore, recording: Samples | None, output_file: Path | None
 ) -> None:
-    settings = context.settings
-    console = context.error_console
-    console.print("Loading the models …")
-    factories = engine_factories(settings, store)
-    async with running_stages(factories, stage_timeout_s=settings.reply.stage_timeout_s) as stages:
-        gc.collect()
-        gc.freeze()
+    audio = context.settings.audio
+    async with listening(context, store) as loaded:
         if recording is not None:
-            await _converse_with_recording(context, stages, recording, output_file)
+            await _converse_with_recording(context, loaded.stages, recording, output_file)
             return
-        with ExitStack() as devices:
-            microphone = devices.enter_context(
-                Microphone(settings.audio.input, block_ms=settings.audio.block_ms)
-            )
-            speaker = devices.enter_context(
-                Speaker(
-                    settings.audio.output,
-                    sample_rate_hz=stages.tts.sample_rate_hz,
-                    block_ms=settings.audio.block_ms,
-                )
-            )
-            console.print(f"Listening after {seconds_since_start():.1f} s. Ctrl-C ends.")
-            await _session(context, stages, microphone, speaker).run()
+        rate_hz = loaded.stages.tts.sample_rate_hz
+        with (
+            Microphone(audio.input, block_ms=audio.block_ms) as microphone,
+            Speaker(audio.output, sample_rate_hz=rate_hz, block_ms=audio.block_ms) as speaker,
+        ):
+            context.error_console.print("Speak; Ctrl-C ends the conversation.")
+            await _session(context, loaded.stages, microphone, speaker).run()
 
 
 async def _converse_with_recording(
@@ -123,20 +99,25 @@ async def _converse_with_recording(
         output_latency_ms=audio.output_latency_ms,
     )
     session = _session(context, stages, microphone, speaker)
-    context.error_console.print(f"Listening after {seconds_since_start():.1f} s.")
     starts_s = microphone.play(recording)
-    running = asyncio.create_task(session.run())
     loop = asyncio.get_running_loop()
     listen_until_s = starts_s + len(recording) / INPUT_SAMPLE_RATE_HZ + _LISTEN_ON_S
-    await asyncio.wait({running}, timeout=listen_until_s - loop.time())
-    while not running.done() and not session.is_idle:
-        await asyncio.wait({running}, timeout=_POLL_S)
-    microphone.close()
-    await running
-    if output_file is not None:
-        samples = _from_recording_start(speaker.take_played(), starts_s, speaker.sample_rate_hz)
-        write_wav(output_file, samples, speaker.sample_rate_hz)
-        context.console.print(f"Wrote {output_file}", soft_wrap=True)
+    running = asyncio.create_task(session.run())
+    try:
+        await asyncio.wait({running}, timeout=listen_until_s - loop.time())
+        while not running.done() and not session.is_idle:
+            await asyncio.wait({running}, timeout=_POLL_S)
+    except asyncio.CancelledError:
+        running.cancel()
+        raise
+    finally:
+        microphone.close()
+        await asyncio.gather(running, return_exceptions=True)
+        if output_file is not None:
+            samples = _from_recording_start(speaker.take_played(), starts_s, speaker.sample_rate_hz)
+            write_wav(output_file, samples, speaker.sample_rate_hz)
+            context.console.print(f"Wrote {output_file}", soft_wrap=True)
+    running.result()
 
 
 def _from_recording_start(

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rich.console import Console
 
     from voicebot.config import Settings
 
-__all__ = ["CliContext"]
+__all__ = ["CliContext", "takes_settings"]
+
+_R = TypeVar("_R")
 
 
 @dataclass(frozen=True)
@@ -71,3 +76,33 @@ class CliContext:
 
         loaded = override_assignments(LoadedSettings(self.settings, self.origins), assignments)
         return dataclasses.replace(self, settings=loaded.settings, origins=loaded.origins)
+
+
+def takes_settings(command: Callable[..., _R]) -> Callable[..., _R]:
+    """Let a subcommand take ``--profile`` and ``--set`` behind its name, too.
+
+    The command is given the context with both applied as its first argument.
+    """
+
+    def with_settings(
+        context: CliContext,
+        /,
+        *,
+        profile: str | None,
+        assignments: tuple[str, ...],
+        **options: Any,
+    ) -> _R:
+        changed = context.with_assignments(assignments).with_flag("profile", "--profile", profile)
+        return command(changed, **options)
+
+    functools.update_wrapper(with_settings, command)
+    taking_set = click.option(
+        "--set",
+        "assignments",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Change one setting, such as turns.soft_end_ms=120; may be repeated.",
+    )(click.pass_obj(with_settings))
+    return click.option("--profile", metavar="NAME", help="Which engines and models take part.")(
+        taking_set
+    )

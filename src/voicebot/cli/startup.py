@@ -1,21 +1,36 @@
-"""What ``chat`` and ``bench`` do before they start: choose a profile, fetch what is missing."""
+"""What ``chat`` and ``bench`` do before they listen: choose a profile, fetch, load, say so."""
 
 from __future__ import annotations
 
+import gc
 import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import psutil
 
+from voicebot.cascade import running_stages
 from voicebot.cli.progress import pull_with_progress
 from voicebot.models.store import ModelStore
-from voicebot.profiles import choose_profile
+from voicebot.profiles import choose_profile, engine_factories
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from voicebot.cli.context import CliContext
     from voicebot.profiles import ChosenProfile
+    from voicebot.stages import Stages
 
-__all__ = ["prepare_models", "seconds_since_start"]
+__all__ = ["Listening", "listening", "prepare_models"]
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """The loaded stages, and how long it took from the start of the process."""
+
+    stages: Stages
+    startup_s: float
 
 
 def prepare_models(context: CliContext) -> tuple[ChosenProfile, ModelStore]:
@@ -38,6 +53,20 @@ def prepare_models(context: CliContext) -> tuple[ChosenProfile, ModelStore]:
     return profile, store
 
 
-def seconds_since_start() -> float:
-    """How long this process has lived, imports included."""
-    return time.time() - psutil.Process().create_time()
+@asynccontextmanager
+async def listening(context: CliContext, store: ModelStore) -> AsyncIterator[Listening]:
+    """Load the models; leaving closes them.
+
+    Raises:
+        VoicebotError: an engine could not be loaded.
+    """
+    settings = context.settings
+    context.error_console.print("Loading the models …")
+    factories = engine_factories(settings, store)
+    async with running_stages(factories, stage_timeout_s=settings.reply.stage_timeout_s) as stages:
+        # What is loaded stays: the collector need not look at it in the middle of a turn.
+        gc.collect()
+        gc.freeze()
+        startup_s = time.time() - psutil.Process().create_time()
+        context.error_console.print(f"Listening after {startup_s:.1f} s.")
+        yield Listening(stages, startup_s)
