@@ -10,7 +10,7 @@ venv="$root/.venv"
 
 # The version that voicebot is tested with. Any torch from 2.6 on serves: to keep another build (one
 # without CUDA, say), install it into .venv before the first start, or name it here.
-torch=${VOICEBOT_TORCH:-torch==2.13.0}
+torch=${TORCH_REQUIREMENT:-torch==2.13.0}
 
 say() { printf '%s\n' "$*" >&2; }
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from voicebot.cascade import EngineFactories
 from voicebot.errors import ConfigError
 from voicebot.history import History
+from voicebot.models.registry import find_model
 from voicebot.reply import ReplyRules
 from voicebot.session import SessionRules
 from voicebot.text.written import as_written
@@ -55,7 +56,16 @@ class ChosenProfile:
 
 
 def choose_profile(settings: Settings) -> ChosenProfile:
-    """The profile that the settings ask for; ``auto`` takes the best that is available."""
+    """The profile that the settings ask for; ``auto`` takes the best that is available.
+
+    Raises:
+        ConfigError: a setting names a model that is not there, or one of another role.
+    """
+    if find_model(settings.llm.model).role != "llm":
+        raise ConfigError(
+            f"llm.model = {settings.llm.model} is not a language model",
+            "'voicebot models list' shows the role of each",
+        )
     models = (
         "silero-vad-v6",
         "smart-turn-v3.2",

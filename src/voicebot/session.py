@@ -336,6 +336,9 @@ class Session:
             return
         turn.is_closed = True
         answer = turn.answer
+        if answer is not None and outcome is Outcome.MERGED:
+            turn.drafts_discarded += 1
+            turn.discarded_tokens += answer.tokens
         heard = answer.heard_text(heard_until_s) if answer is not None else ""
         if outcome is Outcome.ANSWERED:
             self._history.set_heard(turn.number, heard)

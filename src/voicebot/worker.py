@@ -148,7 +148,7 @@ class Worker(Generic[EngineT]):
                 if afresh:
                     self._posted_error = None
             except BaseException as error:  # noqa: BLE001  # crosses to the loop in the next call
-                self._posted_error = error
+                self._posted_error = self._posted_error or error  # the first is the cause
 
         self._jobs.put(job)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from voicebot.audio.files import read_audio
@@ -118,7 +119,7 @@ class BenchRunner:
         into.is_complete = True
 
     async def _warm_up(self, callers: Sequence[Caller], into: Measurements) -> None:
-        for caller in callers:
+        for caller in cycle(callers):
             if len(into.warmup_turns) >= self._rules.warmup_turns:
                 return
             await self._play(caller, into, is_warmup=True)

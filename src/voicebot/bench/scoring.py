@@ -96,7 +96,7 @@ def score(
         breakdown = break_down(timeline, end_s=end_s, audible_s=audible_s)
         timeline.mark(Mark.AUDIBLE, audible_s)
     started = sum(item.drafts_started for item in own)
-    used = int(answer is not None and answer.failure is None)
+    used = int(answer is not None)
     return TurnRecord(
         caller=turn.label.name,
         kind=turn.label.kind,
@@ -148,8 +148,8 @@ def _answer(turn: PlayedTurn, own: Sequence[TurnClosed]) -> TurnClosed | None:
     what was said before a pause is none to what was said after it.
     """
     answered = [item for item in own if item.outcome is Outcome.ANSWERED]
-    if not answered:
-        return None
+    if not answered or answered[-1].failure is not None:
+        return None  # an apology is no answer
     last_speech_start_s = turn.starts_s + turn.label.speech[-1][0]
     heard_to_s = answered[-1].speech_end_s
     return answered[-1] if heard_to_s is not None and heard_to_s > last_speech_start_s else None
@@ -167,6 +167,8 @@ def _audible(
 
 def _unanswered(own: Sequence[TurnClosed]) -> str:
     """How the caller's last words ended, where no reply answers the whole turn."""
+    if own and own[-1].failure is not None:
+        return "failed"
     if own and own[-1].outcome is Outcome.MERGED:
         return "merged"
     return "dismissed"

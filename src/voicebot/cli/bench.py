@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ from voicebot.errors import OutputError
 from voicebot.profiles import new_history, session_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from voicebot.bench.callers import Caller
     from voicebot.cli.context import CliContext
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from voicebot.profiles import ChosenProfile
 
 __all__ = ["bench_command"]
+
+_PROBE_BYTES = 256 * 1024  # about what a short run takes
 
 
 @click.command("bench")
@@ -81,23 +83,7 @@ def bench_command(
     _check_writable(out_dir)
     chosen, store = prepare_models(context)
     bench = _Bench(context, chosen, store, callers, started_at)
-    try:
-        asyncio.run(bench.run())
-    finally:
-        # Ctrl-C and failures alike: what has been measured is written and says that it is partial.
-        if bench.has_begun:
-            with _uninterrupted():
-                bench.write(out_dir)
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """A second Ctrl-C does not lose what the first one left to be written."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    asyncio.run(bench.run(out_dir))
 
 
 class _Bench:
@@ -125,13 +111,32 @@ class _Bench:
         """Whether callers have been played, or were about to be."""
         return self._startup_s is not None
 
-    async def run(self) -> None:
-        """Load the models and play all callers."""
+    async def run(self, out_dir: Path) -> None:
+        """Load the models, play all callers, write what was measured.
+
+        The first of Ctrl-C, a closed terminal and a request to end stops the run; later ones
+        cannot keep what has been measured from being written.
+
+        Raises:
+            KeyboardInterrupt: the run was stopped; what was measured is written and says so.
+            OutputError: ``out_dir`` did not take all of it; the line says where all of it is.
+        """
+        playing = asyncio.create_task(self._play_callers())
+        with _stopped_by_signals(playing.cancel):
+            try:
+                await playing
+            except asyncio.CancelledError:
+                raise KeyboardInterrupt from None
+            finally:
+                if self.has_begun:
+                    self.write(out_dir)
+
+    async def _play_callers(self) -> None:
         settings = self._context.settings
         async with listening(self._context, self._store) as loaded:
             self._startup_s = loaded.startup_s
             self._context.error_console.print(
-                f"{len(self._callers)} callers with {self._total} turns speak in real time; "
+                f"Callers: {len(self._callers)}, turns: {self._total}. They speak in real time; "
                 "Ctrl-C ends the run and keeps what was measured."
             )
             runner = BenchRunner(
@@ -225,6 +230,23 @@ class _Bench:
         )
 
 
+@contextmanager
+def _stopped_by_signals(stop: Callable[[], object]) -> Iterator[None]:
+    """Call ``stop`` at the first signal to end; the loop takes all others and does nothing."""
+    loop = asyncio.get_running_loop()
+    handled = []
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            with suppress(NotImplementedError):  # Windows: Ctrl-C cancels in asyncio's own way
+                loop.add_signal_handler(getattr(signal, name), stop)
+                handled.append(getattr(signal, name))
+    try:
+        yield
+    finally:
+        for number in handled:
+            loop.remove_signal_handler(number)
+
+
 def _check_writable(folder: Path) -> None:
     """Find out before the run, not after it.
 
@@ -232,5 +254,10 @@ def _check_writable(folder: Path) -> None:
         OutputError: nothing can be written there.
     """
     probe = folder / ".writable"
-    write_text_atomically(probe, "")
+    try:
+        write_text_atomically(probe, " " * _PROBE_BYTES)
+    except OutputError as error:
+        cause = error.__cause__
+        why = cause.strerror if isinstance(cause, OSError) else error.problem
+        raise OutputError(f"nothing can be written in {folder}: {why}", error.way_out) from error
     probe.unlink(missing_ok=True)

@@ -64,11 +64,23 @@ def chat_command(
     """
     if output_file is not None and input_file is None:
         raise click.UsageError("--output goes with --input")
-    recording = read_audio(input_file).samples if input_file is not None else None
+    if input_file is not None and output_file is not None:
+        if output_file.resolve() == input_file.resolve():
+            raise click.UsageError("--output would overwrite the recording of --input")
+        if not output_file.resolve().parent.is_dir():
+            raise click.UsageError(f"--output: there is no folder {output_file.parent}")
+    recording = _read_recording(context, input_file) if input_file is not None else None
     if recording is None:
         require_devices(context.settings.audio.input, context.settings.audio.output)
     _, store = prepare_models(context)
     asyncio.run(_chat(context, store, recording, output_file))
+
+
+def _read_recording(context: CliContext, path: Path) -> Samples:
+    audio = read_audio(path)
+    for warning in audio.warnings:
+        context.error_console.print(f"{path}: {warning}", markup=False, soft_wrap=True)
+    return audio.samples
 
 
 async def _chat(
@@ -85,7 +97,8 @@ async def _chat(
             Speaker(audio.output, sample_rate_hz=rate_hz, block_ms=audio.block_ms) as speaker,
         ):
             context.error_console.print("Speak; Ctrl-C ends the conversation.")
-            await _session(context, loaded.stages, microphone, speaker).run()
+            lines = _Lines(context)
+            await _session(context, loaded.stages, microphone, speaker, lines).run()
 
 
 async def _converse_with_recording(
@@ -98,7 +111,8 @@ async def _converse_with_recording(
         block_ms=audio.block_ms,
         output_latency_ms=audio.output_latency_ms,
     )
-    session = _session(context, stages, microphone, speaker)
+    lines = _Lines(context)
+    session = _session(context, stages, microphone, speaker, lines)
     starts_s = microphone.play(recording)
     loop = asyncio.get_running_loop()
     listen_until_s = starts_s + len(recording) / INPUT_SAMPLE_RATE_HZ + _LISTEN_ON_S
@@ -118,6 +132,8 @@ async def _converse_with_recording(
             write_wav(output_file, samples, speaker.sample_rate_hz)
             context.console.print(f"Wrote {output_file}", soft_wrap=True)
     running.result()
+    if not lines.turns_shown:
+        context.error_console.print("No speech was heard in the recording.")
 
 
 def _from_recording_start(
@@ -136,14 +152,16 @@ def _from_recording_start(
     return track
 
 
-def _session(context: CliContext, stages: Stages, source: AudioSource, sink: AudioSink) -> Session:
+def _session(
+    context: CliContext, stages: Stages, source: AudioSource, sink: AudioSink, lines: _Lines
+) -> Session:
     return Session(
         source,
         sink,
         stages,
         history=new_history(context.settings),
         rules=session_rules(context.settings),
-        notify=_Lines(context).show,
+        notify=lines.show,
     )
 
 
@@ -153,12 +171,14 @@ class _Lines:
     def __init__(self, context: CliContext) -> None:
         self._out = context.console
         self._notes = context.error_console
+        self.turns_shown = 0
 
     def show(self, event: Event) -> None:
         """Print what the user would want to know of ``event``."""
         match event:
             case TurnCommitted():
-                self._notes.print("…", end="\r")
+                if self._notes.is_terminal:
+                    self._notes.print("…", end="\r")
             case BargedIn():
                 self._notes.print("(interrupted)")
             case StageFailed(error=error):
@@ -169,6 +189,7 @@ class _Lines:
                 pass
 
     def _show_turn(self, turn: TurnClosed) -> None:
+        self.turns_shown += 1
         self._out.print(f"You: {turn.transcript}", markup=False, soft_wrap=True)
         if turn.heard:
             self._out.print(f"Bot: {turn.heard}", markup=False, soft_wrap=True)

@@ -9,6 +9,7 @@ with Ctrl-C.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import logging
@@ -212,6 +213,9 @@ def _reported(error: BaseException) -> int:
             code = _STOPPED
         case BrokenPipeError():
             code = _end_of_reader()
+        case OSError(errno=errno.ENOSPC):
+            _print_error("the output cannot be written: no space left on the device")
+            code = 1
         case ExceptionGroup():
             # Tasks that ran together: a bug outweighs failures that were to be expected.
             leaves = list(_leaves(error))

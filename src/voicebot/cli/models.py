@@ -56,7 +56,7 @@ def _list_models(context: CliContext, *, as_json: bool) -> None:
 
     table = Table(box=None, pad_edge=False)
     for column in ("name", "role", "profile", "size", "licence", "state"):
-        table.add_column(column, no_wrap=column in {"name", "state"})
+        table.add_column(column, no_wrap=column in {"name", "state"}, overflow="fold")
     for model in MODELS.values():
         state = store.state(model.name)
         table.add_row(

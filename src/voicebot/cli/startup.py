@@ -48,6 +48,9 @@ def prepare_models(context: CliContext) -> tuple[ChosenProfile, ModelStore]:
     missing = [name for name in profile.models if not store.is_ready(name)]
     if missing and settings.models.offline:
         store.path(missing[0])  # raises what is the matter with it
+    for name in missing:
+        if (state := store.state(name)) != "absent":
+            context.error_console.print(f"The model {name} is {state}: it is fetched again.")
     if missing:
         pull_with_progress(store, missing, context.error_console)
     return profile, store
