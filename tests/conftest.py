@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+
+sys.path.insert(0, str(Path(__file__).parent))  # importlib mode adds no folder: ``conversations``
 
 ResultT = TypeVar("ResultT")
 
