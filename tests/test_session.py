@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
-from conversations import converse, scripted, silence, speech, tone
 
+from conversations import converse, scripted, silence, speech, tone
 from voicebot.engines.scripted import (
     FailAt,
     ScriptedAsr,

@@ -39,10 +39,11 @@ class _Reference:
 
 
 _REFERENCES = (
-    _Reference(200, "people 200", 0, "end", "reference"),
-    _Reference(232, "GPT-4o, fastest 232", 1, "end", "reference"),
-    _Reference(TARGET_MS, f"target {TARGET_MS:.0f}", 0, "start", "target"),
-    _Reference(320, "GPT-4o, mean 320", 1, "start", "reference"),
+    # Names stand to the right of their lines, where there is room on a phone, too.
+    _Reference(200, "people 200", 0, "start", "reference"),
+    _Reference(232, "GPT-4o, fastest 232", 1, "start", "reference"),
+    _Reference(TARGET_MS, f"target {TARGET_MS:.0f}", 2, "start", "target"),
+    _Reference(320, "GPT-4o, mean 320", 3, "start", "reference"),
 )
 """Gaps between people's turns: Stivers et al. 2009, "Universals and cultural variation in
 turn-taking in conversation", PNAS 106(26), mean about 200 ms. GPT-4o: OpenAI, "Hello GPT-4o",
@@ -50,7 +51,7 @@ May 2024, as its makers measured it."""
 
 _ABOUT_BINS = 45
 _SHORTEST_AXIS_MS = 500.0
-_LEGEND_HEIGHT, _SPREAD_HEIGHT, _RUG_HEIGHT, _AXIS_HEIGHT = 42.0, 150.0, 16.0, 34.0
+_LEGEND_HEIGHT, _SPREAD_HEIGHT, _RUG_HEIGHT, _AXIS_HEIGHT = 72.0, 150.0, 16.0, 34.0
 _CURVE_HEIGHT = 120.0
 
 
