@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+
 from conversations import (
     RATE_HZ,
     Conversation,
@@ -20,7 +21,6 @@ from conversations import (
     speech,
     tone,
 )
-
 from voicebot import reply as reply_module
 from voicebot.audio.sinks import VirtualSpeaker
 from voicebot.audio.sources import VirtualMicrophone
@@ -237,7 +237,7 @@ def test_no_word_counts_as_heard_that_was_not_played(
     talk = virtual_time(converse([(0.5, speech(1.0)), (onset_s, speech(0.6))], stages=stages))
     first = talk.closed[0]
     barge_ins = talk.of(BargedIn)
-    until_s = barge_ins[0].silent_from_s if barge_ins else float("inf")
+    until_s = barge_ins[0].silent_from_s if barge_ins else talk.starts_s[1]
     played_s = sum(end - start for start, end in talk.bot_spans if start < until_s)
     played_words = int((played_s + 0.03) / 0.2)
     heard_words = len(first.heard.split())
@@ -265,7 +265,7 @@ def test_what_was_heard_before_a_failure_stands_beside_the_apology(virtual_time:
     assert sounded_s == pytest.approx(0.2 * len(closed.heard.split()), abs=0.1)
 
 
-@pytest.mark.parametrize("onset_s", [3.0, 3.55, 4.2])
+@pytest.mark.parametrize("onset_s", [3.2, 3.55, 4.2])
 def test_the_user_may_barge_in_over_the_rest_and_the_apology(
     virtual_time: Run, onset_s: float
 ) -> None:
@@ -430,7 +430,6 @@ async def cancelled(
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert session.is_idle or talk.closed
     await asyncio.sleep(5.0)
     for playback in speaker.take_played():
         end_s = playback.start_s + len(playback.samples) / RATE_HZ

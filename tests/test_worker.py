@@ -6,11 +6,14 @@ import asyncio
 import threading
 import time
 from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
+from voicebot.engines.protocols import Transcript
 from voicebot.errors import EngineError, EngineStuckError, ModelMissingError
+from voicebot.stages import ThreadedAsr
 from voicebot.worker import Worker
 
 if TYPE_CHECKING:
@@ -44,6 +47,13 @@ async def loaded(timeout_s: float = 5.0) -> AsyncIterator[Worker[Engine]]:
         yield worker
     finally:
         await worker.close(lambda engine: engine.log.append("closed"))
+
+
+async def settled(worker: Worker[Any]) -> None:
+    """Wait until the thread has done all that was queued, without asking for its errors."""
+    done = threading.Event()
+    worker._jobs.put(done.set)
+    assert await asyncio.to_thread(done.wait, 5)
 
 
 def test_everything_happens_on_one_other_thread() -> None:
@@ -219,3 +229,149 @@ def test_a_hanging_stream_is_stuck_too() -> None:
             hold.set()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("steps", range(6))
+def test_a_cancellation_that_meets_the_result_of_a_call_is_not_lost(steps: int) -> None:
+    """The result is in the loop's inbox when the cancellation comes, a few steps later."""
+    go_on, handed_over = threading.Event(), threading.Event()
+
+    async def main() -> None:
+        async with loaded() as worker:
+
+            async def caller() -> None:
+                await worker.call(lambda engine: go_on.wait(5))
+                await asyncio.sleep(60)
+
+            running = asyncio.create_task(caller())
+            await asyncio.sleep(0.01)
+            worker.post(lambda engine: handed_over.set())
+            go_on.set()
+            assert handed_over.wait(5)
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            running.cancel()
+            await asyncio.wait({running}, timeout=0.5)
+            assert running.cancelled()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("steps", range(6))
+def test_a_cancellation_that_meets_an_item_of_a_stream_is_not_lost(steps: int) -> None:
+    go_on, handed_over = threading.Event(), threading.Event()
+    stopped = threading.Event()
+
+    def generate(engine: Engine, stop: threading.Event) -> Iterator[int]:
+        go_on.wait(5)
+        yield 1
+        handed_over.set()
+        stop.wait(5)
+        if stop.is_set():
+            stopped.set()
+
+    async def main() -> None:
+        async with loaded() as worker:
+
+            async def reader() -> None:
+                async with aclosing(worker.stream(generate, ahead=4)) as stream:
+                    async for _ in stream:
+                        pass
+
+            running = asyncio.create_task(reader())
+            await asyncio.sleep(0.01)
+            go_on.set()
+            assert handed_over.wait(5)
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            running.cancel()
+            await asyncio.wait({running}, timeout=0.5)
+            assert running.cancelled()
+            assert await asyncio.to_thread(stopped.wait, 5)
+
+    asyncio.run(main())
+
+
+def test_a_fresh_start_makes_up_for_what_failed_before() -> None:
+    def broken(_: Engine) -> None:
+        raise RuntimeError("out of wit")
+
+    async def main() -> None:
+        async with loaded() as worker:
+            worker.post(broken)
+            worker.post(lambda engine: engine.log.append("start"), afresh=True)
+            await settled(worker)
+            assert await worker.call(lambda engine: list(engine.log)) == ["start"]
+            worker.post(broken)
+            worker.post(lambda engine: engine.log.append("feed"))
+            await settled(worker)
+            with pytest.raises(EngineError, match="out of wit"):
+                await worker.call(lambda engine: engine.made)
+
+    asyncio.run(main())
+
+
+def test_a_fresh_start_that_fails_itself_is_told() -> None:
+    def broken(_: Engine) -> None:
+        raise RuntimeError("no start")
+
+    async def main() -> None:
+        async with loaded() as worker:
+            worker.post(broken, afresh=True)
+            await settled(worker)
+            with pytest.raises(EngineError, match="no start"):
+                await worker.call(lambda engine: engine.made)
+
+    asyncio.run(main())
+
+
+def test_recognition_that_failed_in_a_dismissed_turn_does_not_spoil_the_next() -> None:
+    class Asr:
+        def __init__(self) -> None:
+            self.turn = 0
+
+        def start(self) -> None:
+            self.turn += 1
+
+        def feed(self, samples: object) -> Transcript | None:
+            if self.turn == 1:
+                raise EngineError("decoder process ended")
+            return None
+
+        def finish(self) -> Transcript:
+            return Transcript("fine", final=True)
+
+        def close(self) -> None:
+            pass
+
+    async def main() -> Transcript:
+        worker: Worker[Asr] = Worker("recognition", timeout_s=2)
+        await worker.load(Asr)
+        stage = ThreadedAsr(worker, to_loop=asyncio.get_running_loop().call_soon_threadsafe)
+        try:
+            for _ in range(2):  # nobody asks for the first turn's transcript
+                stage.start(lambda _: None)
+                stage.feed(np.zeros(160, dtype=np.float32))
+                await settled(worker)
+            return await stage.finish()
+        finally:
+            await worker.close(lambda asr: asr.close())
+
+    assert asyncio.run(main()).text == "fine"
+
+
+def test_nothing_is_queued_for_a_stuck_engine() -> None:
+    hold = threading.Event()
+
+    async def main() -> list[str]:
+        async with loaded(timeout_s=0.1) as worker:
+            with pytest.raises(EngineStuckError):
+                await worker.call(lambda engine: hold.wait())
+            for _ in range(3):
+                worker.post(lambda engine: engine.log.append("too late"))
+            hold.set()
+            await settled(worker)
+            worker.post(lambda engine: engine.log.append("in time"))
+            return await worker.call(lambda engine: list(engine.log))
+
+    assert asyncio.run(main()) == ["in time"]

@@ -146,6 +146,27 @@ def test_too_little_speech_is_dismissed() -> None:
     assert [type(decision) for decision in driver.decisions] == [SpeechStarted, TurnDismissed]
 
 
+@pytest.mark.parametrize("bot", [BotState.SILENT, BotState.PENDING])
+def test_a_cough_that_takes_up_a_turn_is_not_dismissed_for_its_length(bot: BotState) -> None:
+    driver = after_speech()
+    driver.silence_until_commit_ms()
+    driver.hear(0.9, 3, bot)
+    assert RULES.min_speech_ms > 3 * FRAME_S * 1000
+    assert driver.of(SpeechStarted)[1].continues == 1
+    driver.hear(0.0, 50, bot)
+    assert [committed.turn for committed in driver.of(TurnCommitted)] == [1, 2]
+    assert not driver.of(TurnDismissed)
+
+
+def test_a_cough_after_an_answered_turn_is_dismissed() -> None:
+    driver = after_speech()
+    driver.silence_until_commit_ms()
+    driver.endpointer.close_merge_window()
+    driver.hear(0.9, 3)
+    driver.hear(0.0, 50)
+    assert [dismissed.turn for dismissed in driver.of(TurnDismissed)] == [2]
+
+
 def test_speaking_over_the_bot_takes_longer_to_count() -> None:
     silent, audible = Driver(), Driver()
     silent.hear(0.9, 3)
@@ -211,6 +232,7 @@ class EndpointerMachine(RuleBasedStateMachine):
         self.driver = Driver()
         self.seen = 0
         self.open_turn: int | None = None
+        self.continues: int | None = None
         self.last_at_s = float("-inf")
         self.last_frame_was_speech = False
 
@@ -224,6 +246,11 @@ class EndpointerMachine(RuleBasedStateMachine):
             self.driver.hear(probability, 1, bot)
             self.last_frame_was_speech = probability >= RULES.speech_threshold
             self.check(may_commit=not self.last_frame_was_speech)
+
+    @rule(speech_frames=st.integers(1, 6), silent_frames=st.integers(3, 60))
+    def cough(self, speech_frames: int, silent_frames: int) -> None:
+        self.hear(1.0, speech_frames, BotState.PENDING)
+        self.hear(0.0, silent_frames, BotState.PENDING)
 
     @rule(probability=st.floats(0, 1), back=st.integers(0, 2))
     def judge(self, probability: float, back: int) -> None:
@@ -261,7 +288,10 @@ class EndpointerMachine(RuleBasedStateMachine):
                     assert decision.speech_start_s <= decision.at_s
                     assert decision.continues in {None, decision.turn - 1}
                     self.open_turn = decision.turn
+                    self.continues = decision.continues
                 case TurnCommitted() | TurnDismissed():
+                    if isinstance(decision, TurnDismissed):
+                        assert self.continues is None, "what was a turn before is none no more"
                     assert may_commit, "no commit while speech goes on"
                     assert decision.turn == self.open_turn
                     self.open_turn = None
