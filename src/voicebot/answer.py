@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from voicebot.engines.protocols import TextPiece
-from voicebot.errors import VoicebotError
+from voicebot.errors import VoicebotError, as_expected
 from voicebot.events import StageFailed
 from voicebot.reply import Reply, ReplyRules
 from voicebot.timeline import Mark, Part, Timeline
@@ -130,15 +130,17 @@ class Answer:
         """
         try:
             await self._answer()
-        except VoicebotError as error:
+        except Exception as error:  # noqa: BLE001  # a bug costs a turn, not the conversation
             if self._is_silenced:
                 raise asyncio.CancelledError from None
-            await self._own_up(error)
+            await self._own_up(as_expected(error, "the answer"))
 
     async def _answer(self) -> None:
         asked_s = self._now()
-        transcript = await self._stages.asr.finish()
-        self._timeline.span(Part.ASR, asked_s, self._now())
+        try:
+            transcript = await self._stages.asr.finish()
+        finally:
+            self._timeline.span(Part.ASR, asked_s, self._now())
         if not transcript.text:
             await self._gate.wait()
             return
@@ -148,14 +150,15 @@ class Answer:
             messages = self._history.messages()
         else:
             messages = self._history.messages(self._transcript)
+        asked_s = self._now()
         await self._say(self._stages.llm.generate(messages), self._on_prefilled)
         if self.starts_s is None:
+            self._timeline.span(Part.LLM, asked_s, self._now())
             await self._say(_fixed(_NO_ANSWER))
 
     async def _own_up(self, error: VoicebotError) -> None:
         self._failure = str(error)
         self._notify(StageFailed(self._turn, error))
-        await self._gate.wait()
         try:
             await self._say(_fixed(_APOLOGY))
         except VoicebotError as second_error:

@@ -282,7 +282,7 @@ class BenchSettings(_Section):
         default=2, ge=0, le=100, description="Turns that are played first and not counted."
     )
     turn_gap_s: float = Field(
-        default=12.0,
+        default=15.0,
         ge=0.0,
         le=60.0,
         description="Quiet between two turns of a caller's conversation, from clip to clip.",

@@ -20,6 +20,8 @@
 
 from __future__ import annotations
 
+import logging
+
 __all__ = [
     "AudioError",
     "AudioFileError",
@@ -35,7 +37,10 @@ __all__ = [
     "ModelUnsafeError",
     "OutputError",
     "VoicebotError",
+    "as_expected",
 ]
+
+_log = logging.getLogger("voicebot.errors")
 
 
 class VoicebotError(Exception):
@@ -109,3 +114,19 @@ class EngineStuckError(EngineError):
 
 class OutputError(VoicebotError):
     """Results cannot be written."""
+
+
+def as_expected(error: BaseException, what: str) -> VoicebotError:
+    """``error`` itself if it is one of the tree, else an ``EngineError`` that stands for it.
+
+    Args:
+        error: what was raised.
+        what: what failed, as the error's line shall name it.
+    """
+    if isinstance(error, VoicebotError):
+        return error
+    _log.error("%s failed", what, exc_info=error)
+    return EngineError(
+        f"{what} failed ({type(error).__name__}: {error})",
+        "if it happens again, please report it; --verbose tells more",
+    )

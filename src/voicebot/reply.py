@@ -9,13 +9,12 @@ cancelled task takes a moment to notice, and must not write in it.
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from voicebot.engines.protocols import Prefilled, SpeechChunk, TextPiece
-from voicebot.errors import EngineError, VoicebotError
+from voicebot.errors import VoicebotError, as_expected
 from voicebot.events import ClauseSpoken
 from voicebot.text.clauses import ClauseSplitter
 from voicebot.text.speakable import Speakable, heard_prefix, speakable_with_spans
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from voicebot.stages import TtsStage
 
 __all__ = ["Reply", "ReplyRules"]
-
-_log = logging.getLogger("voicebot.reply")
 
 _CLAUSES_AHEAD = 4
 _CHUNKS_AHEAD = 256
@@ -258,8 +255,4 @@ def _as_one_error(errors: ExceptionGroup[Exception]) -> VoicebotError:
             return _as_one_error(error)
         if isinstance(error, VoicebotError):
             return error
-    bug = errors.exceptions[0]
-    _log.error("a reply failed", exc_info=bug)
-    return EngineError(
-        f"the reply failed ({type(bug).__name__}: {bug})", "this is a bug: please report it"
-    )
+    return as_expected(errors.exceptions[0], "the reply")

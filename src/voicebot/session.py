@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from voicebot.answer import Answer
 from voicebot.audio.blocks import AudioBlock, Framer, RecentAudio
-from voicebot.errors import VoicebotError
+from voicebot.errors import VoicebotError, as_expected
 from voicebot.events import (
     BargedIn,
     DraftDropped,
@@ -136,6 +136,7 @@ class Session:
                 self._tasks = tasks
                 try:
                     await self._listen()
+                    await self._see_last_turn_through()
                 except BaseException:
                     if self._turn is not None:
                         self._silence(self._turn)
@@ -164,13 +165,19 @@ class Session:
                 )
         self._act(self._endpointer.end_of_stream())
 
+    async def _see_last_turn_through(self) -> None:
+        task = self._turn.task if self._turn is not None else None
+        if task is not None:
+            await asyncio.wait({task})
+
     async def _speech_probability(self, frame: AudioBlock) -> float:
         try:
             probability = await self._stages.vad.probability(frame.samples)
-        except VoicebotError as error:
+        except Exception as error:
             self._vad_failures += 1
             if self._vad_failures == 1:
-                self._notify(StageFailed(self._endpointer.turn, error))
+                failure = as_expected(error, "voice activity")
+                self._notify(StageFailed(self._endpointer.turn, failure))
             if self._vad_failures >= _VAD_FAILURES_MAX:
                 raise
             return 0.0
@@ -310,8 +317,8 @@ class Session:
         since_s = max(self._now() - detector.window_s, turn.audio_start_s - preroll_s)
         try:
             probability = await detector.completion(self._recent.since(since_s))
-        except VoicebotError as error:
-            self._notify(StageFailed(turn.number, error))
+        except Exception as error:  # noqa: BLE001  # the plain rule goes on without it
+            self._notify(StageFailed(turn.number, as_expected(error, "turn completeness")))
             return
         self._act(self._endpointer.observe_completion(ending, probability))
 

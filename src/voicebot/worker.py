@@ -13,7 +13,7 @@ import queue
 import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from voicebot.errors import EngineError, EngineStuckError, VoicebotError
+from voicebot.errors import EngineError, EngineStuckError, VoicebotError, as_expected
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
@@ -126,8 +126,12 @@ class Worker(Generic[EngineT]):
             EngineStuckError: no result within the worker's time.
             EngineError: what the engine raised, now or in an earlier ``post``.
         """
-        self._raise_posted_error()
-        return await self._submit(lambda: function(self.engine), timeout_s=self._timeout_s)
+
+        def work() -> ResultT:
+            self._raise_posted_error()
+            return function(self.engine)
+
+        return await self._submit(work, timeout_s=self._timeout_s)
 
     def post(self, function: Callable[[EngineT], object], *, afresh: bool = False) -> None:
         """Queue ``function(engine)`` and return at once.
@@ -164,10 +168,14 @@ class Worker(Generic[EngineT]):
             EngineStuckError: no further item within the worker's time.
             EngineError: what the engine raised, now or in an earlier ``post``.
         """
-        self._raise_posted_error()
         self._raise_if_overdue()
         relay: _Relay[ItemT] = _Relay(asyncio.get_running_loop(), ahead)
-        self._jobs.put(lambda: relay.carry(lambda: function(self.engine, relay.stop)))
+
+        def make() -> Iterator[ItemT]:
+            self._raise_posted_error()
+            return function(self.engine, relay.stop)
+
+        self._jobs.put(lambda: relay.carry(make))
         try:
             while True:
                 try:
@@ -246,6 +254,4 @@ class Worker(Generic[EngineT]):
         )
 
     def _as_engine_error(self, error: BaseException) -> VoicebotError:
-        if isinstance(error, VoicebotError):
-            return error
-        return EngineError(f"the {self.name} stage failed ({type(error).__name__}: {error})")
+        return as_expected(error, f"the {self.name} stage")

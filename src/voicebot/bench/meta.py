@@ -90,13 +90,14 @@ def run_meta(
     audio: AudioPath,
     started_at: datetime,
     startup_s: float | None,
+    commit: str | None,
     loop_stall_p95_ms: float | None,
 ) -> RunMeta:
     """Everything that names the circumstances of a run."""
     return RunMeta(
         started_at=started_at.isoformat(timespec="seconds"),
         version=__version__,
-        commit=source_commit(),
+        commit=commit,
         host=describe_host(),
         packages=describe_packages(),
         profile=profile,

@@ -51,7 +51,7 @@ class RunnerRules:
 
     block_ms: float = 10.0
     output_latency_ms: float = 20.0
-    turn_gap_s: float = 12.0
+    turn_gap_s: float = 15.0
     warmup_turns: int = 2
     seed: int = 0
 

@@ -14,7 +14,7 @@ import click
 
 from voicebot.bench.callers import load_callers, recorded_callers_dir
 from voicebot.bench.files import write_text_atomically
-from voicebot.bench.meta import run_meta
+from voicebot.bench.meta import run_meta, source_commit
 from voicebot.bench.record import AudioPath, ModelUsed, Run, TurnRecord, write_run
 from voicebot.bench.report import write_report
 from voicebot.bench.runner import BenchRunner, Measurements, RunnerRules
@@ -103,6 +103,7 @@ class _Bench:
         self._callers = callers
         self._started_at = started_at
         self._startup_s: float | None = None
+        self._commit = source_commit()  # of the code that is loaded, not of what stands there later
         self._total = sum(len(caller.turns) for caller in callers)
         self.measured = Measurements()
 
@@ -122,7 +123,12 @@ class _Bench:
             OutputError: ``out_dir`` did not take all of it; the line says where all of it is.
         """
         playing = asyncio.create_task(self._play_callers())
-        with _stopped_by_signals(playing.cancel):
+
+        def stop() -> None:
+            if not playing.cancelling():  # once: what is under way shall be recorded in peace
+                playing.cancel()
+
+        with _stopped_by_signals(stop):
             try:
                 await playing
             except asyncio.CancelledError:
@@ -161,19 +167,20 @@ class _Bench:
             OutputError: ``out_dir`` did not take all of it; the line says where all of it is.
         """
         run = self._as_run()
-        self._context.console.print(summary_table(run))
+        rescue_dir: Path | None = None
+        problem: OutputError | None = None
         try:
-            self._write_into(run, out_dir)
+            _write_into(run, out_dir)
         except OutputError as error:
+            problem = error
             rescue_dir = Path(tempfile.mkdtemp(prefix="voicebot-run-"))
-            self._write_into(run, rescue_dir)
-            raise OutputError(error.problem, f"the run was written to {rescue_dir}") from error
-
-    def _write_into(self, run: Run, folder: Path) -> None:
-        write_run(run, folder / "run.json")
-        write_report(run, folder / "report.html")
-        self._context.console.print(f"Record: {folder / 'run.json'}", soft_wrap=True)
-        self._context.console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
+            _write_into(run, rescue_dir)
+        # Files first: the terminal may be gone.
+        self._context.console.print(summary_table(run))
+        if problem is not None:
+            raise OutputError(problem.problem, f"the run was written to {rescue_dir}") from problem
+        for name, path in (("Record", out_dir / "run.json"), ("Report", out_dir / "report.html")):
+            self._context.console.print(f"{name}: {path}", soft_wrap=True)
 
     def _as_run(self) -> Run:
         settings = self._context.settings
@@ -191,6 +198,7 @@ class _Bench:
                 ),
                 started_at=self._started_at,
                 startup_s=self._startup_s,
+                commit=self._commit,
                 loop_stall_p95_ms=measured.loop_stall_p95_ms,
             ),
             warmup=len(measured.warmup_turns),
@@ -225,9 +233,15 @@ class _Bench:
         line = (
             f"{label:>8}  {figure:>9}  {turn.caller}: {turn.transcript or '(nothing understood)'}"
         )
-        self._context.error_console.print(
-            line + (f"  [{', '.join(notes)}]" if notes else ""), markup=False, soft_wrap=True
-        )
+        with suppress(OSError):  # the terminal is gone: progress is for whoever still watches
+            self._context.error_console.print(
+                line + (f"  [{', '.join(notes)}]" if notes else ""), markup=False, soft_wrap=True
+            )
+
+
+def _write_into(run: Run, folder: Path) -> None:
+    write_run(run, folder / "run.json")
+    write_report(run, folder / "report.html")
 
 
 @contextmanager
