@@ -49,7 +49,7 @@ def test_an_old_failure_does_not_spoil_a_turn_whose_fresh_start_is_still_queued(
                 raise EngineError("decoder process ended")
 
         def finish(self) -> Transcript:
-            return Transcript("fine", True)
+            return Transcript("fine", final=True)
 
     async def main() -> str:
         worker: Worker[Any] = Worker("recognition", timeout_s=2)

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from voicebot.cli.progress import pull_with_progress
+from voicebot.cli.progress import model_size, pull_with_progress
 from voicebot.errors import ModelDamagedError, ModelError, ModelFetchError
 
 if TYPE_CHECKING:
     from voicebot.cli.context import CliContext
-    from voicebot.models.registry import Model
     from voicebot.models.store import ModelFacts, ModelStore
 
 __all__ = ["models_group"]
@@ -63,7 +62,7 @@ def _list_models(context: CliContext, *, as_json: bool) -> None:
             model.name,
             model.role,
             ", ".join(profiles_of(model.name)),
-            _size(model),
+            model_size(model),
             model.licence,
             f"[{_STATE_STYLES[state]}]{state}[/]",
         )
@@ -149,12 +148,6 @@ def _store(context: CliContext) -> ModelStore:
     from voicebot.models.store import ModelStore  # noqa: PLC0415 (start-up time)
 
     return ModelStore(context.settings.models.dir)
-
-
-def _size(model: Model) -> str:
-    if model.size_bytes is None:
-        return "not known"
-    return f"{model.size_bytes / 1e6:.0f} MB" if model.size_bytes else "bundled"
 
 
 def _as_row(name: str, result: ModelFacts | ModelError) -> dict[str, object]:

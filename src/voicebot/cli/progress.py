@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from voicebot.models.registry import find_model
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -11,15 +13,36 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from voicebot.models.progress import FetchProgress
+    from voicebot.models.registry import Model
     from voicebot.models.store import ModelStore
 
-__all__ = ["pull_with_progress"]
+__all__ = ["model_size", "pull_with_progress"]
+
+
+def model_size(model: Model) -> str:
+    """The size of what is fetched for ``model``, for people to read."""
+    if model.size_bytes is None:
+        return "not known"
+    return f"{model.size_bytes / 1e6:.0f} MB" if model.size_bytes else "bundled"
 
 
 def pull_with_progress(
     store: ModelStore, names: Iterable[str], console: Console
 ) -> tuple[str, ...]:
-    """Fetch what is not ready of ``names``, a bar for each; see ``ModelStore.pull``."""
+    """Fetch what is not ready of ``names``, a bar for each; see ``ModelStore.pull``.
+
+    Each model's size, source and licence are said first, also where bars cannot be drawn.
+    """
+    names = tuple(names)
+    for name in names:
+        if not store.is_ready(name):
+            model = find_model(name)
+            console.print(
+                f"Fetching {name}: {model_size(model)} from {model.source.label}, "
+                f"licence {model.licence}",
+                markup=False,
+                soft_wrap=True,
+            )
     with _progress_bars(console) as progress:
         return store.pull(names, _FetchBars(progress))
 
