@@ -250,3 +250,32 @@ def test_first_clause_rules_reach_the_reply(virtual_time: Run) -> None:
         )
     )
     assert max(len(text) for text in tts.spoken) <= 12
+
+
+def test_the_recogniser_is_given_the_sound_before_the_onset(virtual_time: Run) -> None:
+    class Listening(ScriptedAsr):
+        fed: list[Samples]
+
+        def start(self, on_partial: Callable[[str], None]) -> None:
+            super().start(on_partial)
+            self.fed = []
+
+        def feed(self, samples: Samples) -> None:
+            super().feed(samples)
+            self.fed.append(samples)
+
+    asr = Listening()
+    soft_start = 0.005 * tone(0.2) / 0.3  # too soft for the scripted voice activity
+    clip = np.concatenate([soft_start, tone(1.0)])
+    virtual_time(converse([(0.5, clip)], stages=scripted(asr=asr)))
+    first_s = sum(len(part) for part in asr.fed[:1]) / RATE_HZ
+    assert first_s == pytest.approx(0.32 + 0.064, abs=0.05)
+    assert np.count_nonzero(np.abs(asr.fed[0]) > 0.001) > 0.25 * RATE_HZ, "the soft start, too"
+
+
+def test_what_a_merged_draft_had_cost_is_counted(virtual_time: Run) -> None:
+    talk = virtual_time(converse([(0.5, speech(0.75, 0.8, 1.0))]))
+    merged = talk.closed[0]
+    assert merged.outcome is Outcome.MERGED
+    assert merged.drafts_discarded == 1
+    assert merged.discarded_tokens > 0
