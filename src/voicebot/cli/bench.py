@@ -16,7 +16,6 @@ from voicebot.bench.callers import load_callers, recorded_callers_dir
 from voicebot.bench.files import write_text_atomically
 from voicebot.bench.meta import run_meta, source_commit
 from voicebot.bench.record import AudioPath, ModelUsed, Run, TurnRecord, write_run
-from voicebot.bench.report import write_report
 from voicebot.bench.runner import BenchRunner, Measurements, RunnerRules
 from voicebot.bench.summary import summarise
 from voicebot.bench.table import summary_table
@@ -240,6 +239,8 @@ class _Bench:
 
 
 def _write_into(run: Run, folder: Path) -> None:
+    from voicebot.bench.report import write_report  # noqa: PLC0415 (listening starts without it)
+
     write_run(run, folder / "run.json")
     write_report(run, folder / "report.html")
 
