@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicebot.text.clauses import Clause, ClauseSplitter
+from voicebot.text.clauses import ClauseSplitter
 
 TEXTS = st.text(alphabet="ab A.B,;:!?…—-\"'()[]`*\n 0123$。！é", max_size=120)  # noqa: RUF001
 
@@ -66,10 +66,6 @@ def test_flush_begins_a_new_reply() -> None:
     splitter.feed("Hello. This is")
     assert splitter.flush() == ["This is"]
     assert splitter.feed("Sure, then") == ["Sure,"]
-
-
-def test_clause_is_a_fact() -> None:
-    assert Clause("Hi.", 0) == Clause("Hi.", 0)
 
 
 @given(TEXTS, st.lists(st.integers(0, 120), max_size=8))

@@ -7,11 +7,10 @@ from nothing but the text so far. So it makes no difference in what pieces the t
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from voicebot.text.tables import ABBREVIATIONS, CLAUSE_OPENERS
 
-__all__ = ["Clause", "ClauseSplitter"]
+__all__ = ["ClauseSplitter"]
 
 _CLOSERS = "\"'”’»)]}*_`~」』）】"  # noqa: RUF001 - quotes and CJK brackets
 _WIDE_STOPS = "。！？"  # noqa: RUF001 - CJK punctuation
@@ -21,19 +20,6 @@ _DASHES = frozenset({"-", "--", "–", "—"})  # noqa: RUF001 - dashes
 _LETTERS_WITH_DOTS = re.compile(r"(?:[^\W\d_]\.)+")
 _LIST_NUMBER = re.compile(r"\d{1,3}\.|[a-zA-Z]\.")
 _OPENERS = "\"'“‘«([{*_`~「『（【"  # noqa: RUF001 - quotes and CJK brackets
-
-
-@dataclass(frozen=True, slots=True)
-class Clause:
-    """A stretch of the reply that is spoken at once.
-
-    Attributes:
-        text: as the model wrote it, stripped, never empty.
-        index: 0 for the first one of the reply.
-    """
-
-    text: str
-    index: int
 
 
 class ClauseSplitter:
