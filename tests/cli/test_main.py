@@ -15,7 +15,7 @@ from voicebot import __version__
 from voicebot.cli.context import CliContext
 from voicebot.cli.main import SUBCOMMANDS, run, voicebot_group
 from voicebot.config import Settings, setting_specs
-from voicebot.errors import ConfigError, DeviceError, ModelMissingError
+from voicebot.errors import ConfigError, DeviceError, ModelMissingError, as_expected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -289,3 +289,18 @@ def test_a_subcommands_own_flag_changes_one_setting() -> None:
     assert changed.origins["bench.seed"] == "flag --seed"
     with pytest.raises(ConfigError, match=r"profile = \"x\" \(flag --profile\)"):
         context.with_flag("profile", "--profile", "x")
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_a_bug_in_an_engine_shows_its_traceback_only_when_asked(
+    capsys: pytest.CaptureFixture[str], verbose: bool
+) -> None:
+    run([*(["--verbose"] if verbose else []), "config"])
+    capsys.readouterr()
+    with pytest.raises(RuntimeError) as raised:
+        raise RuntimeError("out of wit")
+    error = as_expected(raised.value, "the language model stage")
+    shown = capsys.readouterr().err
+    assert str(error).startswith("the language model stage failed (RuntimeError: out of wit)")
+    assert ("Traceback" in shown) is verbose
+    assert bool(shown) is verbose

@@ -186,6 +186,9 @@ def _configure_logging(*, verbose: bool) -> None:
     """Log voicebot's own messages to standard error; libraries keep their own habits."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    if not verbose:
+        # What carries a traceback stands for an error that reaches the user as a line of its own.
+        handler.addFilter(lambda record: record.exc_info is None)
     _log.handlers[:] = [handler]
     _log.setLevel(logging.DEBUG if verbose else logging.WARNING)
 
