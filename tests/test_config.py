@@ -137,7 +137,7 @@ def test_the_highest_source_wins_and_is_named(
         working_dir=folder,
         user_config_dir=folder / "none",
     )
-    expected = (96, "default")
+    expected = (64, "default")
     if "file" in sources:
         expected = (101, f"file {path}")
     if "environment" in sources:

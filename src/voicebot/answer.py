@@ -14,6 +14,7 @@ from voicebot.errors import VoicebotError, as_expected
 from voicebot.events import StageFailed
 from voicebot.reply import Reply, ReplyRules
 from voicebot.timeline import Mark, Part, Timeline
+from voicebot.turns.evidence import Reading
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -40,7 +41,7 @@ class Answer:
         history: what was said before.
         rules: how replies are cut.
         notify: takes the facts as they happen.
-        on_prefilled: takes the language model's reading of the prompt.
+        on_read: takes how complete the user's words read, once they are known.
         speech_end_s: the estimated end of the user's speech.
         soft_end_s: the instant at which the answer was begun.
     """
@@ -54,7 +55,7 @@ class Answer:
         history: History,
         rules: ReplyRules,
         notify: Callable[[Event], None],
-        on_prefilled: Callable[[Prefilled], None],
+        on_read: Callable[[Reading], None],
         speech_end_s: float,
         soft_end_s: float,
     ) -> None:
@@ -64,7 +65,7 @@ class Answer:
         self._history = history
         self._rules = rules
         self._notify = notify
-        self._on_prefilled = on_prefilled
+        self._on_read = on_read
         self._gate = asyncio.Event()
         self._replies: list[Reply] = []
         self._transcript = ""
@@ -142,6 +143,7 @@ class Answer:
         finally:
             self._timeline.span(Part.ASR, asked_s, self._now())
         if not transcript.text:
+            self._on_read(Reading("", None))
             await self._gate.wait()
             return
         self._transcript = transcript.text
@@ -151,7 +153,12 @@ class Answer:
         else:
             messages = self._history.messages(self._transcript)
         asked_s = self._now()
-        await self._say(self._stages.llm.generate(messages), self._on_prefilled)
+        await self._say(
+            self._stages.llm.generate(messages),
+            lambda prefilled: self._on_read(
+                Reading(self._transcript, prefilled.turn_end_probability)
+            ),
+        )
         if self.starts_s is None:
             self._timeline.span(Part.LLM, asked_s, self._now())
             await self._say(_fixed(_NO_ANSWER))

@@ -116,33 +116,50 @@ class TurnsSettings(_Section):
         default=100, ge=0, le=2000, description="A turn with less speech than this is a noise."
     )
     soft_end_ms: int = Field(
-        default=96,
+        default=64,
         ge=32,
         le=2000,
         description="Silence after which a reply is drafted, unheard; at most sure_wait_ms.",
     )
+    rule: Literal["fused", "plain", "smart-turn", "silence"] = Field(
+        default="fused",
+        description="What ends a turn: all evidence fused into one probability; three plain waits "
+        "(sure, likely, unsure); one look of smart-turn; or silence alone.",
+    )
+    eagerness: _Probability = Field(
+        default=0.5,
+        description="How much a cut-in may cost: at 0 as much as 100 s of waiting, at 0.5 10 s, at "
+        "1 1 s. With rule=smart-turn 1 minus its threshold; with rule=silence from the longest "
+        "wait to the shortest.",
+    )
+    longest_wait_ms: _WaitMs = Field(
+        default=1500, description="Silence that ends a turn whatever it sounds like; not for plain."
+    )
     sure_wait_ms: _WaitMs = Field(
-        default=200, description="Silence that ends a turn which sounds surely complete."
+        default=200, description="With rule=plain: silence that ends a turn which sounds surely complete."
     )
     likely_wait_ms: _WaitMs = Field(
         default=500,
-        description="Silence that ends a turn which sounds likely complete; at least sure_wait_ms.",
+        description="With rule=plain: silence that ends a turn which sounds likely complete; at "
+        "least sure_wait_ms.",
     )
     unsure_wait_ms: _WaitMs = Field(
-        default=1200, description="Silence that ends any other turn; at least likely_wait_ms."
+        default=1200,
+        description="With rule=plain: silence that ends any other turn; at least likely_wait_ms.",
     )
     sure_probability: _Probability = Field(
-        default=0.9, description="From this probability on, a turn is surely complete."
+        default=0.9,
+        description="With rule=plain: from this probability on, a turn is surely complete.",
     )
     likely_probability: _Probability = Field(
         default=0.5,
-        description="From this probability on, a turn is likely complete; "
+        description="With rule=plain: from this probability on, a turn is likely complete; "
         "at most sure_probability.",
     )
     incomplete_transcript_probability: _Probability = Field(
         default=0.015,
-        description="If the language model gives the end of the turn no more than this "
-        "probability, the words are taken as unfinished.",
+        description="With rule=plain: if the language model gives the end of the turn no more than "
+        "this probability, the words are taken as unfinished.",
     )
     merge_window_ms: int = Field(
         default=1500,
@@ -166,7 +183,7 @@ class TurnsSettings(_Section):
         default=60.0,
         ge=1.0,
         le=600.0,
-        description="A turn that lasts longer ends at its first pause of sure_wait_ms. Speech "
+        description="A turn that lasts longer ends at its first pause of the shortest wait. Speech "
         "without any pause is never cut off.",
     )
 

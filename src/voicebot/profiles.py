@@ -17,11 +17,13 @@ from voicebot.session import SessionRules
 from voicebot.text.written import as_written
 from voicebot.tuning import chosen_threads
 from voicebot.turns.endpointer import EndpointerRules
+from voicebot.turns.waits import FusedWait, PlainWait, SilenceWait, SmartTurnWait
 
 if TYPE_CHECKING:
-    from voicebot.config import Settings
+    from voicebot.config import Settings, TurnsSettings
     from voicebot.engines.protocols import Asr, Llm, Tts, TurnDetector, Vad
     from voicebot.models.store import ModelStore
+    from voicebot.turns.waits import WaitRule
 
 __all__ = [
     "ChosenProfile",
@@ -84,12 +86,44 @@ def choose_profile(settings: Settings) -> ChosenProfile:
 def session_rules(settings: Settings) -> SessionRules:
     """The settings of a conversation."""
     return SessionRules(
-        endpointer=EndpointerRules(**settings.turns.model_dump(exclude={"preroll_ms"})),
+        endpointer=_endpointer_rules(settings.turns),
         reply=ReplyRules(
             first_clause_min_words=settings.reply.first_clause_min_words,
             clause_max_characters=settings.reply.clause_max_characters,
         ),
         preroll_ms=settings.turns.preroll_ms,
+    )
+
+
+def _endpointer_rules(turns: TurnsSettings) -> EndpointerRules:
+    return EndpointerRules(
+        speech_threshold=turns.speech_threshold,
+        silence_threshold=turns.silence_threshold,
+        onset_ms=turns.onset_ms,
+        barge_in_ms=turns.barge_in_ms,
+        min_speech_ms=turns.min_speech_ms,
+        soft_end_ms=turns.soft_end_ms,
+        merge_window_ms=turns.merge_window_ms,
+        max_turn_s=turns.max_turn_s,
+        waiting=_wait_rule(turns),
+    )
+
+
+def _wait_rule(turns: TurnsSettings) -> WaitRule:
+    match turns.rule:
+        case "fused":
+            return FusedWait(turns.eagerness, longest_ms=turns.longest_wait_ms)
+        case "smart-turn":
+            return SmartTurnWait(turns.eagerness, longest_ms=turns.longest_wait_ms)
+        case "silence":
+            return SilenceWait(turns.eagerness, longest_ms=turns.longest_wait_ms)
+    return PlainWait(
+        sure_ms=turns.sure_wait_ms,
+        likely_ms=turns.likely_wait_ms,
+        unsure_ms=turns.unsure_wait_ms,
+        sure_probability=turns.sure_probability,
+        likely_probability=turns.likely_probability,
+        unfinished_probability=turns.incomplete_transcript_probability,
     )
 
 

@@ -31,16 +31,17 @@ from voicebot.events import (
 from voicebot.reply import ReplyRules
 from voicebot.timeline import Timeline
 from voicebot.turns.endpointer import BotState, Decision, Endpointer, EndpointerRules
+from voicebot.turns.evidence import Look
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from voicebot.audio.sinks import AudioSink
     from voicebot.audio.sources import AudioSource
-    from voicebot.engines.protocols import Prefilled
     from voicebot.events import Event
     from voicebot.history import History
     from voicebot.stages import Stages
+    from voicebot.turns.evidence import Reading
 
 __all__ = ["Session", "SessionRules"]
 
@@ -243,7 +244,7 @@ class Session:
             history=self._history,
             rules=self._rules.reply,
             notify=self._notify,
-            on_prefilled=lambda prefilled: self._observe_prefilled(ended.ending, prefilled),
+            on_read=lambda reading: self._observe_reading(ended.ending, reading),
             speech_end_s=ended.speech_end_s,
             soft_end_s=self._now(),
         )
@@ -315,16 +316,16 @@ class Session:
         detector = self._stages.turn_detector
         preroll_s = self._rules.preroll_ms / 1000.0
         since_s = max(self._now() - detector.window_s, turn.audio_start_s - preroll_s)
+        silence_ms = (self._recent.end_s - (turn.speech_end_s or self._recent.end_s)) * 1000.0
         try:
             probability = await detector.completion(self._recent.since(since_s))
         except Exception as error:  # noqa: BLE001  # the plain rule goes on without it
             self._notify(StageFailed(turn.number, as_expected(error, "turn completeness")))
             return
-        self._act(self._endpointer.observe_completion(ending, probability))
+        self._act(self._endpointer.observe_completion(ending, Look(silence_ms, probability)))
 
-    def _observe_prefilled(self, ending: int, prefilled: Prefilled) -> None:
-        if prefilled.turn_end_probability is not None:
-            self._act(self._endpointer.observe_transcript(ending, prefilled.turn_end_probability))
+    def _observe_reading(self, ending: int, reading: Reading) -> None:
+        self._act(self._endpointer.observe_reading(ending, reading))
 
     # How turns end.
 

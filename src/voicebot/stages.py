@@ -7,8 +7,12 @@ script in virtual time.
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from voicebot.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -94,6 +98,13 @@ class AsrStage(Protocol):
 
 class LlmStage(Protocol):
     """The language model."""
+
+    def prepare(self, messages: Sequence[Message]) -> None:
+        """Read ``messages`` ahead, so that ``generate`` finds them read; never waits.
+
+        The next ``prepare`` or ``generate`` ends it.
+        """
+        ...
 
     def generate(self, messages: Sequence[Message]) -> AsyncGenerator[Prefilled | TextPiece, None]:
         """Write a reply; closing the iterator stops the model."""
@@ -198,9 +209,24 @@ class ThreadedLlm:
 
     def __init__(self, worker: Worker[Llm]) -> None:
         self._worker = worker
+        self._stop_preparing = threading.Event()
+
+    def prepare(self, messages: Sequence[Message]) -> None:
+        """Read ahead."""
+        self._stop_preparing.set()
+        stop = self._stop_preparing = threading.Event()
+
+        def job(llm: Llm) -> None:
+            # What is wrong with the messages or the model shows again when they are answered.
+            with contextlib.suppress(EngineError):
+                if not stop.is_set():
+                    llm.prepare(messages, stop)
+
+        self._worker.post(job)
 
     def generate(self, messages: Sequence[Message]) -> AsyncGenerator[Prefilled | TextPiece, None]:
         """Write a reply."""
+        self._stop_preparing.set()
         return self._worker.stream(
             lambda llm, stop: llm.generate(messages, stop), ahead=_PIECES_AHEAD
         )

@@ -19,9 +19,12 @@ from voicebot.events import (
     TurnDismissed,
 )
 from voicebot.turns.endpointer import BotState, Decision, Endpointer, EndpointerRules
+from voicebot.turns.evidence import Look, Reading
+from voicebot.turns.waits import FusedWait, PlainWait, SilenceWait, SmartTurnWait, WaitRule
 
 FRAME_S = 0.032
-RULES = EndpointerRules()
+PLAIN = PlainWait()
+RULES = EndpointerRules(waiting=PLAIN)
 
 
 class Driver:
@@ -45,11 +48,15 @@ class Driver:
 
     def judge(self, completion: float) -> None:
         ended = [d for d in self.decisions if isinstance(d, SpeechEnded)][-1]
-        self.decisions += self.endpointer.observe_completion(ended.ending, completion)
+        self.decisions += self.endpointer.observe_completion(
+            ended.ending, Look((self.now_s - ended.speech_end_s) * 1000, completion)
+        )
 
     def read(self, end_probability: float) -> None:
         ended = [d for d in self.decisions if isinstance(d, SpeechEnded)][-1]
-        self.decisions += self.endpointer.observe_transcript(ended.ending, end_probability)
+        self.decisions += self.endpointer.observe_reading(
+            ended.ending, Reading("how are you", end_probability)
+        )
 
     def of(self, kind: type[Any]) -> list[Any]:
         return [decision for decision in self.decisions if isinstance(decision, kind)]
@@ -77,20 +84,20 @@ def test_onset_and_end_are_told_to_the_frame() -> None:
     (ended,) = driver.of(SpeechEnded)
     assert started.speech_start_s == pytest.approx(10 * FRAME_S)
     assert ended.speech_end_s == pytest.approx(30 * FRAME_S)
-    assert ended.at_s - ended.speech_end_s == pytest.approx(0.096)
+    assert ended.at_s - ended.speech_end_s == pytest.approx(0.064)
 
 
 @pytest.mark.parametrize(
     ("completion", "transcript_end", "reason", "wait_ms"),
     [
-        (0.95, None, CommitReason.SURE, RULES.sure_wait_ms),
-        (0.95, 0.4, CommitReason.SURE, RULES.sure_wait_ms),
-        (0.95, 0.001, CommitReason.LIKELY, RULES.likely_wait_ms),
-        (0.7, None, CommitReason.LIKELY, RULES.likely_wait_ms),
-        (0.7, 0.001, CommitReason.UNSURE, RULES.unsure_wait_ms),
-        (0.2, 0.4, CommitReason.UNSURE, RULES.unsure_wait_ms),
-        (None, None, CommitReason.LIKELY, RULES.likely_wait_ms),
-        (None, 0.001, CommitReason.UNSURE, RULES.unsure_wait_ms),
+        (0.95, None, CommitReason.SURE, PLAIN.sure_ms),
+        (0.95, 0.4, CommitReason.SURE, PLAIN.sure_ms),
+        (0.95, 0.001, CommitReason.LIKELY, PLAIN.likely_ms),
+        (0.7, None, CommitReason.LIKELY, PLAIN.likely_ms),
+        (0.7, 0.001, CommitReason.UNSURE, PLAIN.unsure_ms),
+        (0.2, 0.4, CommitReason.UNSURE, PLAIN.unsure_ms),
+        (None, None, CommitReason.LIKELY, PLAIN.likely_ms),
+        (None, 0.001, CommitReason.UNSURE, PLAIN.unsure_ms),
     ],
 )
 def test_the_wait_follows_the_evidence(
@@ -120,7 +127,7 @@ def test_evidence_about_an_earlier_ending_is_ignored() -> None:
     driver.hear(0.9, 10)
     driver.hear(0.0, 6)
     assert driver.of(SpeechResumed)
-    assert driver.endpointer.observe_completion(stale, 1.0) == []
+    assert driver.endpointer.observe_completion(stale, Look(96, 1.0)) == []
     driver.hear(0.0, 4)
     assert not driver.of(TurnCommitted)
 
@@ -215,7 +222,7 @@ def test_after_the_longest_turn_the_first_pause_ends_it() -> None:
     driver.hear(0.9, 60)
     driver.hear(0.0, 3)
     driver.judge(0.0)
-    assert driver.silence_until_commit_ms() < RULES.sure_wait_ms + FRAME_S * 1000
+    assert driver.silence_until_commit_ms() < PLAIN.sure_ms + FRAME_S * 1000
 
 
 def test_time_cannot_go_back() -> None:
@@ -227,14 +234,21 @@ def test_time_cannot_go_back() -> None:
 class EndpointerMachine(RuleBasedStateMachine):
     """Any order of evidence keeps the invariants."""
 
+    waiting: WaitRule = PLAIN
+
     def __init__(self) -> None:
         super().__init__()
-        self.driver = Driver()
+        self.driver = Driver(replace(RULES, waiting=self.waiting))
         self.seen = 0
         self.open_turn: int | None = None
         self.continues: int | None = None
         self.last_at_s = float("-inf")
         self.last_frame_was_speech = False
+
+    @property
+    def silence_ms(self) -> float:
+        ended = self.driver.of(SpeechEnded)
+        return (self.driver.now_s - ended[-1].speech_end_s) * 1000 if ended else 0.0
 
     @rule(
         probability=st.floats(0, 1),
@@ -256,14 +270,18 @@ class EndpointerMachine(RuleBasedStateMachine):
     def judge(self, probability: float, back: int) -> None:
         ended = self.driver.of(SpeechEnded)
         ending = ended[-1].ending - back if ended else 0
-        self.driver.decisions += self.driver.endpointer.observe_completion(ending, probability)
+        self.driver.decisions += self.driver.endpointer.observe_completion(
+            ending, Look(self.silence_ms, probability)
+        )
         self.check(may_commit=not self.last_frame_was_speech)
 
     @rule(probability=st.floats(0, 1), back=st.integers(0, 2))
     def read(self, probability: float, back: int) -> None:
         ended = self.driver.of(SpeechEnded)
         ending = ended[-1].ending - back if ended else 0
-        self.driver.decisions += self.driver.endpointer.observe_transcript(ending, probability)
+        self.driver.decisions += self.driver.endpointer.observe_reading(
+            ending, Reading("how are you", probability)
+        )
         self.check(may_commit=not self.last_frame_was_speech)
 
     @rule()
@@ -303,4 +321,19 @@ class EndpointerMachine(RuleBasedStateMachine):
         assert self.driver.endpointer.is_open == (self.open_turn is not None)
 
 
+class FusedMachine(EndpointerMachine):
+    waiting = FusedWait()
+
+
+class SmartTurnMachine(EndpointerMachine):
+    waiting = SmartTurnWait()
+
+
+class SilenceMachine(EndpointerMachine):
+    waiting = SilenceWait()
+
+
 TestEndpointerMachine = EndpointerMachine.TestCase
+TestFusedMachine = FusedMachine.TestCase
+TestSmartTurnMachine = SmartTurnMachine.TestCase
+TestSilenceMachine = SilenceMachine.TestCase

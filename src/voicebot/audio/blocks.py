@@ -77,6 +77,11 @@ class RecentAudio:
         self._seconds = seconds
         self._blocks: deque[AudioBlock] = deque()
 
+    @property
+    def end_s(self) -> float:
+        """The instant behind the newest sample; minus infinity before the first block."""
+        return self._blocks[-1].end_s if self._blocks else float("-inf")
+
     def push(self, block: AudioBlock) -> None:
         """Add the newest block and forget what is too old."""
         self._blocks.append(block)

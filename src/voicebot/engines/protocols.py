@@ -197,6 +197,14 @@ class Llm(Protocol):
         """
         ...
 
+    def prepare(self, messages: Sequence[Message], stop: StopFlag) -> Prefilled | None:
+        """Read ``messages`` without a reply, so that ``generate`` finds them read.
+
+        Returns:
+            What ``generate`` would yield first; None if ``stop`` was set meanwhile.
+        """
+        ...
+
     def close(self) -> None:
         """Free what the engine holds."""
         ...

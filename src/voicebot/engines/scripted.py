@@ -205,6 +205,11 @@ class ScriptedLlm(_Failing):
         self._prefill_s = prefill_s
         self._token_s = token_s
         self.asked: list[tuple[Message, ...]] = []
+        self.prepared: list[tuple[Message, ...]] = []
+
+    def prepare(self, messages: Sequence[Message]) -> None:
+        """Read ahead; ``prepared`` keeps the messages."""
+        self.prepared.append(tuple(messages))
 
     async def generate(
         self, messages: Sequence[Message]

@@ -5,15 +5,15 @@ complete the turn sounds and reads), decisions come out as facts of ``events.py`
 time of the audio: the end of each frame on the session's clock. It knows nothing of models, tasks
 or sound devices.
 
-The wait before a commit depends on the evidence: short when the turn is surely complete, longer
-when it is likely, patient when it is not. As long as speech goes on there is no commit.
+The wait before a commit depends on the evidence, by the rule in force (``waits.py``): short when
+the turn is surely complete, patient when it is not. As long as speech goes on there is no commit.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from voicebot.events import (
     CommitReason,
@@ -24,6 +24,11 @@ from voicebot.events import (
     TurnCommitted,
     TurnDismissed,
 )
+from voicebot.turns.evidence import Look, Reading, TurnEvidence
+from voicebot.turns.waits import PlainWait, Wait
+
+if TYPE_CHECKING:
+    from voicebot.turns.waits import WaitRule
 
 __all__ = ["BotState", "Decision", "Endpointer", "EndpointerRules"]
 
@@ -43,12 +48,9 @@ class EndpointerRules:
         barge_in_ms: the same while the bot can be heard.
         min_speech_ms: a turn with less speech in it is dismissed as noise.
         soft_end_ms: silence after which a reply may be drafted.
-        sure_wait_ms, likely_wait_ms, unsure_wait_ms: silence before the commit, by evidence.
-        sure_probability, likely_probability: completion at which the evidence is sure, likely.
-        incomplete_transcript_probability: turn-end mass of the language model up to which the
-            words count as unfinished, whatever they sound like.
+        waiting: how much silence ends a turn, by the evidence.
         merge_window_ms: who speaks on within this time of their last words takes up their turn.
-        max_turn_s: after this much, the first pause of the sure wait's length ends the turn.
+        max_turn_s: after this much, the first pause of the rule's shortest wait ends the turn.
     """
 
     speech_threshold: float = 0.5
@@ -56,13 +58,8 @@ class EndpointerRules:
     onset_ms: float = 64.0
     barge_in_ms: float = 160.0
     min_speech_ms: float = 100.0
-    soft_end_ms: float = 96.0
-    sure_wait_ms: float = 200.0
-    likely_wait_ms: float = 500.0
-    unsure_wait_ms: float = 1200.0
-    sure_probability: float = 0.9
-    likely_probability: float = 0.5
-    incomplete_transcript_probability: float = 0.015
+    soft_end_ms: float = 64.0
+    waiting: WaitRule = field(default_factory=PlainWait)
     merge_window_ms: float = 1500.0
     max_turn_s: float = 60.0
 
@@ -99,8 +96,9 @@ class Endpointer:
         self._speech_end_s = 0.0
         self._in_speech = False  # the last frame, with hysteresis
         self._run_start_s: float | None = None  # where the present run of speech frames began
-        self._completion: float | None = None
-        self._transcript_end: float | None = None
+        self._looks: tuple[Look, ...] = ()
+        self._reading: Reading | None = None
+        self._earlier_pauses = 0
         self._next_look_ms = 0.0
         self._mergeable_turn: int | None = None
 
@@ -148,18 +146,18 @@ class Endpointer:
         self._run_start_s = None
         return self._hear_silence(end_s)
 
-    def observe_completion(self, ending: int, probability: float) -> list[Decision]:
+    def observe_completion(self, ending: int, look: Look) -> list[Decision]:
         """Take how complete the turn sounds at its ``ending``; stale evidence is ignored."""
         if ending != self._ending or self._state is not _State.ENDING:
             return []
-        self._completion = probability
+        self._looks = (*self._looks, look)
         return self._commit_if_due()
 
-    def observe_transcript(self, ending: int, end_probability: float) -> list[Decision]:
+    def observe_reading(self, ending: int, reading: Reading) -> list[Decision]:
         """Take how complete the turn reads at its ``ending``; stale evidence is ignored."""
         if ending != self._ending or self._state is not _State.ENDING:
             return []
-        self._transcript_end = end_probability
+        self._reading = reading
         return self._commit_if_due()
 
     def close_merge_window(self) -> None:
@@ -191,6 +189,7 @@ class Endpointer:
             return []
         if self._state is _State.ENDING:
             self._state = _State.SPEAKING
+            self._earlier_pauses += 1
             self._speech_ms += run_ms
             self._speech_end_s = end_s
             return [SpeechResumed(self._turn, end_s)]
@@ -207,6 +206,9 @@ class Endpointer:
         if continues is None:
             self._turn_start_s = run_start_s
             self._speech_ms = 0.0
+            self._earlier_pauses = 0
+        else:
+            self._earlier_pauses += 1
         self._speech_ms += (end_s - run_start_s) * 1000.0
         self._speech_end_s = end_s
         return SpeechStarted(self._turn, end_s, run_start_s, continues)
@@ -221,7 +223,7 @@ class Endpointer:
             return self._soft_end()
         decisions = self._commit_if_due()
         if not decisions and silence_ms >= self._next_look_ms:
-            self._next_look_ms *= 2
+            self._next_look_ms = self._rules.waiting.next_look_ms(silence_ms)
             decisions.append(EvidenceWanted(self._turn, self._ending, end_s))
         return decisions
 
@@ -231,39 +233,24 @@ class Endpointer:
             return [TurnDismissed(self._turn, self._now_s)]
         self._state = _State.ENDING
         self._ending += 1
-        self._completion = None
-        self._transcript_end = None
-        self._next_look_ms = 2 * self._rules.soft_end_ms
+        self._looks = ()
+        self._reading = None
+        self._next_look_ms = self._rules.waiting.next_look_ms(self._rules.soft_end_ms)
         return [SpeechEnded(self._turn, self._ending, self._now_s, self._speech_end_s)]
 
     def _commit_if_due(self) -> list[Decision]:
         if self._run_start_s is not None:  # they may just have begun to speak on
             return []
-        reason, wait_ms = self._wait()
-        if (self._now_s - self._speech_end_s) * 1000.0 < wait_ms - 1e-6:
+        wait = self._wait()
+        if (self._now_s - self._speech_end_s) * 1000.0 < wait.wait_ms - 1e-6:
             return []
-        return self._commit(reason)
+        return self._commit(wait.reason)
 
-    def _wait(self) -> tuple[CommitReason, float]:
-        rules = self._rules
-        if self._speech_end_s - self._turn_start_s >= rules.max_turn_s:
-            return CommitReason.SURE, rules.sure_wait_ms
-        unfinished = (
-            self._transcript_end is not None
-            and self._transcript_end <= rules.incomplete_transcript_probability
-        )
-        if self._completion is None:
-            # Nothing has judged the sound yet: an unfinished text is reason enough for patience.
-            if unfinished:
-                return CommitReason.UNSURE, rules.unsure_wait_ms
-            return CommitReason.LIKELY, rules.likely_wait_ms
-        if self._completion >= rules.sure_probability and not unfinished:
-            return CommitReason.SURE, rules.sure_wait_ms
-        if self._completion >= rules.sure_probability or (
-            self._completion >= rules.likely_probability and not unfinished
-        ):
-            return CommitReason.LIKELY, rules.likely_wait_ms
-        return CommitReason.UNSURE, rules.unsure_wait_ms
+    def _wait(self) -> Wait:
+        waiting = self._rules.waiting
+        if self._speech_end_s - self._turn_start_s >= self._rules.max_turn_s:
+            return Wait(waiting.shortest_ms, CommitReason.SURE)
+        return waiting.wait(TurnEvidence(self._looks, self._reading, self._earlier_pauses))
 
     def _commit(self, reason: CommitReason) -> list[Decision]:
         self._state = _State.QUIET

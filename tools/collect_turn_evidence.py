@@ -1,0 +1,179 @@
+"""Collects the evidence about turn ends from folders of callers, for ``fit_turn_evidence.py``.
+
+    python tools/collect_turn_evidence.py OUT.jsonl [CALLERS_DIR …]
+
+Each clip is cut at every silence that voice activity finds in it. A silence is the end of the turn
+or a pause, by the clip's label. For each, what the endpointer would know is worked out with the
+real models: how complete the turn sounds after 64, 96 and 128 ms of silence, what the recogniser
+has understood, and the language model's end probability behind it. Without folders, the callers
+that ship are taken. One JSON object a silence; a clip of 3 s takes about 2 s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from voicebot.audio.files import read_audio
+from voicebot.audio.samples import INPUT_SAMPLE_RATE_HZ
+from voicebot.bench.callers import load_callers, recorded_callers_dir
+from voicebot.config_sources import load_settings
+from voicebot.engines.pocketsphinx import PocketSphinxAsr
+from voicebot.engines.protocols import Prefilled
+from voicebot.models.store import ModelStore
+from voicebot.profiles import engine_factories, new_history
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from voicebot.audio.samples import Samples
+    from voicebot.bench.callers import CallerTurn
+    from voicebot.config import Settings
+    from voicebot.engines.protocols import Asr, Llm, TurnDetector, Vad
+
+_NOISE_RMS = 1e-4  # a microphone's, as the virtual one has it
+_TAIL_S = 1.0
+_LOOKS_MS = (64, 96, 128)
+_ASR_SILENCE_MS = 96
+_FRAME_MS = 32
+_END_TOLERANCE_S = 0.15
+_SPEECH, _SILENCE = 0.5, 0.35
+
+
+@dataclass(slots=True)
+class _Silence:
+    start_s: float  # of the turn
+    end_s: float  # of the speech before it
+    resumed_s: float | None = None
+
+    @property
+    def length_ms(self) -> float:
+        return float("inf") if self.resumed_s is None else (self.resumed_s - self.end_s) * 1000.0
+
+
+def _silences(vad: Vad, samples: Samples) -> Iterator[_Silence]:
+    """Every silence after speech, as the endpointer would see it."""
+    vad.reset()
+    frame = vad.frame_samples
+    in_speech, run, start_s, end_s = False, 0, None, 0.0
+    silence: _Silence | None = None
+    for index in range(len(samples) // frame):
+        at_s = index * frame / INPUT_SAMPLE_RATE_HZ
+        probability = vad.probability(samples[index * frame : (index + 1) * frame])
+        in_speech = probability >= (_SILENCE if in_speech else _SPEECH)
+        if not in_speech:
+            run = 0
+            if start_s is not None and silence is None:
+                silence = _Silence(start_s, end_s)
+            continue
+        run += 1
+        begins = run == 2  # noqa: PLR2004  # 64 ms are an onset
+        if begins and start_s is None:
+            start_s = at_s - _FRAME_MS / 1000.0
+        if begins and silence is not None:
+            silence.resumed_s = at_s - _FRAME_MS / 1000.0
+            yield silence
+            silence = None
+        if start_s is not None and silence is None:
+            end_s = at_s + _FRAME_MS / 1000.0
+    if silence is not None:
+        yield silence
+
+
+def _label(turn: CallerTurn, silence: _Silence) -> str | None:
+    """``end``, ``pause``, or None for a silence that is neither (behind the turn's end)."""
+    if silence.resumed_s is not None and silence.end_s < turn.true_end_s - _END_TOLERANCE_S:
+        return "pause"
+    if abs(silence.end_s - turn.true_end_s) <= 2 * _END_TOLERANCE_S:
+        return "end"
+    return None
+
+
+def _heard(asr: Asr, samples: Samples) -> str:
+    asr.start()
+    block = INPUT_SAMPLE_RATE_HZ // 10
+    for at in range(0, len(samples), block):
+        asr.feed(samples[at : at + block])
+    return asr.finish().text
+
+
+def _end_probability(llm: Llm, settings: Settings, text: str) -> float | None:
+    class _Stopped:
+        def is_set(self) -> bool:
+            return False
+
+    pieces = llm.generate(new_history(settings).messages(text), _Stopped())
+    first = next(iter(pieces))
+    pieces.close()  # type: ignore[attr-defined]  # engines write with generators
+    return first.turn_end_probability if isinstance(first, Prefilled) else None
+
+
+def _collect(
+    turn: CallerTurn, engines: tuple[Vad, TurnDetector, Asr, Llm], settings: Settings, seed: int
+) -> Iterator[dict[str, Any]]:
+    vad, detector, asr, llm = engines
+    clip = read_audio(turn.path).samples
+    noise = np.random.default_rng(seed).standard_normal(
+        len(clip) + round(_TAIL_S * INPUT_SAMPLE_RATE_HZ)
+    )
+    samples = (noise * _NOISE_RMS).astype(np.float32)
+    samples[: len(clip)] += clip
+
+    def cut(start_s: float, end_s: float) -> Samples:
+        first = round(max(0.0, start_s) * INPUT_SAMPLE_RATE_HZ)
+        return samples[first : round(end_s * INPUT_SAMPLE_RATE_HZ)]
+
+    earlier_pauses = 0
+    for silence in list(_silences(vad, samples)):
+        label = _label(turn, silence)
+        if label is None or silence.length_ms < _LOOKS_MS[0]:
+            continue
+        start_s = silence.start_s - settings.turns.preroll_ms / 1000.0
+        text = _heard(asr, cut(start_s, silence.end_s + _ASR_SILENCE_MS / 1000.0))
+        yield {
+            "clip": turn.name,
+            "kind": turn.kind,
+            "group": turn.speaker or turn.name,
+            "label": label,
+            "length_ms": None if label == "end" else round(silence.length_ms),
+            "late_ms": round((silence.end_s - turn.true_end_s) * 1000),
+            "looks": [
+                [look_ms, round(detector.completion(cut(start_s, silence.end_s + look_ms / 1e3)), 4)]
+                for look_ms in _LOOKS_MS
+                if look_ms <= silence.length_ms
+            ],
+            "text": text,
+            "end_probability": _end_probability(llm, settings, text) if text else None,
+            "earlier_pauses": earlier_pauses,
+        }
+        earlier_pauses += label == "pause"
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("out", type=Path, help="where the evidence goes, one JSON object a line")
+    parser.add_argument("folders", type=Path, nargs="*", help="folders of callers")
+    arguments = parser.parse_args()
+    settings = load_settings().settings
+    factories = engine_factories(settings, ModelStore(settings.models.dir))
+    asr = PocketSphinxAsr()
+    engines = (factories.vad(), factories.turn_detector(), asr, factories.llm())
+    folders = arguments.folders or [recorded_callers_dir()]
+    turns = [turn for folder in folders for caller in load_callers(folder) for turn in caller.turns]
+    with arguments.out.open("w", encoding="utf-8") as out:
+        for number, turn in enumerate(turns):
+            for row in _collect(turn, engines, settings, number):
+                out.write(json.dumps(row) + "\n")
+            print(f"\r{number + 1}/{len(turns)}", end="", flush=True)
+    print()
+    asr.close()
+
+
+if __name__ == "__main__":
+    main()
