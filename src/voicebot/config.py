@@ -154,7 +154,14 @@ class TurnsSettings(_Section):
         default=160,
         ge=20,
         le=2000,
-        description="Speech this long while the bot talks makes it stop.",
+        description="Speech this long while the bot talks makes it hold its breath.",
+    )
+    acknowledgement_max_ms: int = Field(
+        default=700,
+        ge=0,
+        le=5000,
+        description="Speech over the bot that lasts longer interrupts it whatever is said; after "
+        "a shorter 'mm-hm' or a noise the reply goes on where it was.",
     )
     preroll_ms: int = Field(
         default=320,

@@ -17,6 +17,7 @@ from voicebot.session import SessionRules
 from voicebot.text.written import as_written
 from voicebot.tuning import chosen_threads
 from voicebot.turns.endpointer import EndpointerRules
+from voicebot.turns.interruption import InterruptionRules
 
 if TYPE_CHECKING:
     from voicebot.config import Settings
@@ -84,7 +85,10 @@ def choose_profile(settings: Settings) -> ChosenProfile:
 def session_rules(settings: Settings) -> SessionRules:
     """The settings of a conversation."""
     return SessionRules(
-        endpointer=EndpointerRules(**settings.turns.model_dump(exclude={"preroll_ms"})),
+        endpointer=EndpointerRules(
+            **settings.turns.model_dump(exclude={"preroll_ms", "acknowledgement_max_ms"})
+        ),
+        interruption=InterruptionRules(settings.turns.acknowledgement_max_ms),
         reply=ReplyRules(
             first_clause_min_words=settings.reply.first_clause_min_words,
             clause_max_characters=settings.reply.clause_max_characters,
