@@ -151,7 +151,7 @@ class TurnsSettings(_Section):
         description="A user who speaks on within this time of the end continues the same turn.",
     )
     barge_in_ms: int = Field(
-        default=160,
+        default=64,
         ge=20,
         le=2000,
         description="Speech this long while the bot talks makes it hold its breath.",

@@ -54,7 +54,7 @@ class EndpointerRules:
     speech_threshold: float = 0.5
     silence_threshold: float = 0.35
     onset_ms: float = 64.0
-    barge_in_ms: float = 160.0
+    barge_in_ms: float = 64.0
     min_speech_ms: float = 100.0
     soft_end_ms: float = 96.0
     sure_wait_ms: float = 200.0
