@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import soundfile
-from make_callers import SAMPLE_RATE_HZ, TAIL_S, Flite, Line, record, room_noise
 
+from make_callers import SAMPLE_RATE_HZ, TAIL_S, Flite, Line, record, room_noise
 from voicebot.bench.callers import MANIFEST_NAME, recorded_callers_dir
 
 if TYPE_CHECKING:
