@@ -39,10 +39,10 @@ OPENINGS = (3, 6, 10, 16, 19, 11)
 INTERRUPTIONS = (1, 2, 4, 5, 7, 8, 9, 12, 13, 14, 15, 18)
 ACKNOWLEDGEMENTS = tuple(
     (voice, text)
-    for text in ("okay", "right", "yeah", "mm hm", "i see", "uh huh")
+    for text in ("okay", "right", "yeah", "oh okay", "i see", "uh huh")
     for voice in ("slt", "rms", "awb")
 )
-NOISES = ("cough", "door", "cup", "rustle")
+NOISES = ("cough", "door", "cup", "rustle", "throat", "groan")
 ONSETS_S = (1.8, 2.1, 1.6, 2.4)
 """After the end of the question; past the time in which it would count as going on with it."""
 
@@ -65,9 +65,27 @@ def noise(name: str, rng: np.random.Generator) -> NDArray[np.float64]:
             time_s = np.arange(round(0.2 * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
             rings = [np.sin(2 * np.pi * hz * time_s) for hz in (2130, 3410, 5120)]
             sound = np.sum(rings, axis=0) * np.exp(-time_s / 0.04)
-        case _:
+        case "rustle":
             sound = _burst(rng, 0.6, 0.3, 1500, 7000)
+        case "throat":
+            sound = _voiced(rng, 0.25, 95.0, breath=0.5)
+        case _:
+            sound = _voiced(rng, 0.35, 120.0, breath=0.1)
     return np.asarray(sound * 10.0 ** (-24.0 / 20.0) / np.sqrt(np.mean(sound**2)))
+
+
+def _voiced(
+    rng: np.random.Generator, length_s: float, pitch_hz: float, breath: float
+) -> NDArray[np.float64]:
+    """A voice without words: harmonics under one vowel's formants, and breath."""
+    time_s = np.arange(round(length_s * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
+    sound = breath * _burst(rng, length_s, length_s, 200, 4000)
+    for harmonic in range(1, 30):
+        hz = harmonic * pitch_hz
+        gain = sum(np.exp(-(((hz - formant) / 150.0) ** 2)) for formant in (500, 1000, 2400))
+        drift = hz * (time_s - 0.15 * time_s**2 / length_s)
+        sound += (0.02 + gain) * np.sin(2 * np.pi * drift) / harmonic**0.5
+    return np.asarray(sound * np.sin(np.pi * time_s / length_s) ** 0.5)
 
 
 def _burst(

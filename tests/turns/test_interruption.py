@@ -18,7 +18,7 @@ RULES = InterruptionRules()
 INTRUSIONS = st.builds(
     Intrusion,
     speech_ms=st.floats(0, 5000),
-    words=st.sampled_from(["", "okay", "yeah right", "wait", "okay wait", "..."]),
+    words=st.sampled_from(["", "okay", "yeah right", "wait", "tell me more", "..."]),
     is_over=st.booleans(),
 )
 
@@ -45,11 +45,19 @@ def test_what_is_over_is_decided(intrusion: Intrusion) -> None:
 
 @given(INTRUSIONS)
 def test_nobody_is_talked_over_who_says_something_else_or_much(intrusion: Intrusion) -> None:
-    says_something = "wait" in intrusion.words
+    is_word = intrusion.words == "wait" and intrusion.is_over  # before, it is but a guess
+    says_something = is_word or intrusion.words == "tell me more"
     if says_something or intrusion.speech_ms > RULES.acknowledgement_max_ms:
         assert judge(intrusion, RULES) is Verdict.YIELD
     else:
         assert judge(intrusion, RULES) is not Verdict.YIELD
+
+
+@pytest.mark.parametrize("guess", ["the", "build", "look", "but the"])
+def test_a_first_guess_is_waited_out(guess: str) -> None:
+    assert judge(Intrusion(300, guess), RULES) is Verdict.HOLD
+    assert judge(Intrusion(450, "okay", is_over=True), RULES) is Verdict.GO_ON
+    assert judge(Intrusion(450, guess, is_over=True), RULES) is Verdict.YIELD
 
 
 @given(INTRUSIONS, st.floats(0, 5000))

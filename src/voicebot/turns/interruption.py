@@ -26,6 +26,9 @@ _ACKNOWLEDGEMENTS = frozenset(
 _LONGEST_PHRASE_WORDS = 2
 _MOST_WORDS = 4
 
+_GUESSED_WORDS = 2
+"""What a recogniser says of the first tenths of a second is a guess ('the', 'look', 'okay')."""
+
 
 class Verdict(Enum):
     """What the bot does with the reply that it holds."""
@@ -65,7 +68,9 @@ def judge(intrusion: Intrusion, rules: InterruptionRules) -> Verdict:
     """Decide as soon as it can be decided; it always can once the intrusion is over."""
     if intrusion.speech_ms > rules.acknowledgement_max_ms:
         return Verdict.YIELD
-    if normalise_words(intrusion.words) and not is_acknowledgement(intrusion.words):
+    words = len(normalise_words(intrusion.words))
+    counts = words > 0 if intrusion.is_over else words > _GUESSED_WORDS
+    if counts and not is_acknowledgement(intrusion.words):
         return Verdict.YIELD
     return Verdict.GO_ON if intrusion.is_over else Verdict.HOLD
 
