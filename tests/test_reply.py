@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from voicebot.audio.sinks import VirtualSpeaker
 from voicebot.engines.protocols import Message, Prefilled, SpeechChunk, TextPiece
@@ -293,3 +295,68 @@ def test_the_language_models_span_ends_with_the_first_clause_that_can_be_spoken(
     span = timeline.spans[Part.LLM]
     assert span.end_s - span.start_s == pytest.approx(0.6)
     assert timeline.spans[Part.TTS].start_s == pytest.approx(span.end_s)
+
+
+class NumberedTts(ScriptedTts):
+    """Word n of the reply sounds as the constant n / 100, so that it can be told what is played."""
+
+    def __init__(self, *, words_a_chunk: int) -> None:
+        super().__init__(latency_s=0.003)
+        self._words_a_chunk = words_a_chunk
+        self._word = 0
+
+    async def synthesise(self, text: str) -> AsyncGenerator[SpeechChunk, None]:
+        chunks = [chunk async for chunk in super().synthesise(text)]
+        for first in range(0, len(chunks), self._words_a_chunk):
+            some = chunks[first : first + self._words_a_chunk]
+            sound = []
+            for chunk in some:
+                self._word += 1
+                sound.append(np.full(len(chunk.samples), self._word / 100, dtype=np.float32))
+            yield SpeechChunk(np.concatenate(sound), tuple(w for c in some for w in c.words))
+
+
+HOLDS = st.lists(st.tuples(st.floats(0.01, 1.5), st.floats(0.0, 1.0)), max_size=4)
+
+
+@settings(
+    deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(holds=HOLDS, words_a_chunk=st.sampled_from([1, 2, 5]), clauses=st.integers(1, 3))
+def test_a_held_reply_goes_on_from_the_word_that_was_cut(
+    virtual_time: Run,
+    holds: Sequence[tuple[float, float]],
+    words_a_chunk: int,
+    clauses: int,
+) -> None:
+    text = " ".join("one two three four five." for _ in range(clauses))
+
+    async def main() -> None:
+        sink = CountingSpeaker()
+        reply = reply_to(pieces_of(text), tts=NumberedTts(words_a_chunk=words_a_chunk), sink=sink)
+        running = asyncio.create_task(reply.run())
+        heard: list[str] = []
+        for play_s, hold_s in holds:
+            await asyncio.sleep(play_s)
+            if running.done():
+                break
+            reply.hold()
+            silent_from_s = sink.clear()
+            heard.append(reply.heard_text(silent_from_s))
+            await asyncio.sleep(hold_s)
+            assert not running.done()
+            assert reply.heard_text(silent_from_s) == heard[-1]
+            reply.resume(silent_from_s)
+            assert reply.heard_text(silent_from_s) == heard[-1]
+        await running
+        assert reply.heard_text(float("inf")) == text
+        assert [len(before) for before in heard] == sorted(len(before) for before in heard)
+        words = np.round(np.concatenate([p.samples for p in sink.take_played()]) * 100)
+        whole = 0.2 * RATE_HZ
+        for word in range(1, 5 * clauses + 1):
+            assert np.count_nonzero(words == word) >= whole - 0.005 * RATE_HZ, "heard whole"
+        # After each cut the next sound is that of the first word which had not been heard.
+        steps = np.diff(words[words > 0])
+        assert np.count_nonzero(steps > 1) == 0, "no word is skipped"
+
+    virtual_time(main())

@@ -1,7 +1,8 @@
 """The bot's answer to one turn, from the soft end on: transcribe, reply, and own up to failures.
 
 It is drafted before the turn is committed. Until then it may be dropped at any moment, unheard and
-without a trace; after the commit it is played, and may be silenced in the middle of a word.
+without a trace; after the commit it is played, and may be silenced in the middle of a word, or held
+there and go on later.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Answer:
         rules: how replies are cut.
         notify: takes the facts as they happen.
         on_read: takes how complete the user's words read, once they are known.
+        is_wanted: told what was understood, says whether that is to be answered at all.
         speech_end_s: the estimated end of the user's speech.
         soft_end_s: the instant at which the answer was begun.
     """
@@ -56,6 +58,7 @@ class Answer:
         rules: ReplyRules,
         notify: Callable[[Event], None],
         on_read: Callable[[Reading], None],
+        is_wanted: Callable[[str], bool],
         speech_end_s: float,
         soft_end_s: float,
     ) -> None:
@@ -66,11 +69,14 @@ class Answer:
         self._rules = rules
         self._notify = notify
         self._on_read = on_read
+        self._is_wanted = is_wanted
         self._gate = asyncio.Event()
         self._replies: list[Reply] = []
         self._transcript = ""
         self._failure: str | None = None
         self._is_silenced = False
+        self._is_free = asyncio.Event()
+        self._is_free.set()
         self._timeline = Timeline()
         self._timeline.mark(Mark.SPEECH_END, speech_end_s)
         self._timeline.mark(Mark.SOFT_END, soft_end_s)
@@ -124,10 +130,22 @@ class Answer:
         for reply in self._replies:
             reply.silence()
 
+    def hold(self) -> None:
+        """Nothing reaches the sink until ``resume``; call it before the sink is cleared."""
+        self._is_free.clear()
+        for reply in self._replies:
+            reply.hold()
+
+    def resume(self, silent_from_s: float) -> None:
+        """Go on from the start of the word that was cut at ``silent_from_s``."""
+        self._is_free.set()
+        for reply in self._replies:
+            reply.resume(silent_from_s)
+
     async def run(self) -> None:
         """Draft, wait for the commit, play to the end; a failure is admitted aloud.
 
-        Whether anything was said shows in ``starts_s``.
+        Whether anything was said shows in ``starts_s``. It does not end while it is held.
         """
         try:
             await self._answer()
@@ -135,6 +153,7 @@ class Answer:
             if self._is_silenced:
                 raise asyncio.CancelledError from None
             await self._own_up(as_expected(error, "the answer"))
+        await self._is_free.wait()
 
     async def _answer(self) -> None:
         asked_s = self._now()
@@ -142,11 +161,13 @@ class Answer:
             transcript = await self._stages.asr.finish()
         finally:
             self._timeline.span(Part.ASR, asked_s, self._now())
-        if not transcript.text:
+        self._transcript = transcript.text
+        if not self._is_wanted(self._transcript):
+            return
+        if not self._transcript:
             self._on_read(Reading("", None))
             await self._gate.wait()
             return
-        self._transcript = transcript.text
         if self._gate.is_set():
             self._history.add_user(self._turn, self._transcript)
             messages = self._history.messages()
@@ -166,6 +187,8 @@ class Answer:
     async def _own_up(self, error: VoicebotError) -> None:
         self._failure = str(error)
         self._notify(StageFailed(self._turn, error))
+        if not self._is_wanted(self._transcript):
+            return
         try:
             await self._say(_fixed(_APOLOGY))
         except VoicebotError as second_error:
@@ -187,6 +210,8 @@ class Answer:
             notify=self._notify,
             on_prefilled=on_prefilled,
         )
+        if not self._is_free.is_set():
+            reply.hold()
         self._replies.append(reply)
         await reply.run()
 

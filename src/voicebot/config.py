@@ -168,10 +168,17 @@ class TurnsSettings(_Section):
         description="A user who speaks on within this time of the end continues the same turn.",
     )
     barge_in_ms: int = Field(
-        default=160,
+        default=64,
         ge=20,
         le=2000,
-        description="Speech this long while the bot talks makes it stop.",
+        description="Speech this long while the bot talks makes it hold its breath.",
+    )
+    acknowledgement_max_ms: int = Field(
+        default=700,
+        ge=0,
+        le=5000,
+        description="Speech over the bot that lasts longer interrupts it whatever is said; after "
+        "a shorter 'mm-hm' or a noise the reply goes on where it was.",
     )
     preroll_ms: int = Field(
         default=320,

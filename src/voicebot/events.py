@@ -23,6 +23,8 @@ __all__ = [
     "EvidenceWanted",
     "Outcome",
     "PartialTranscript",
+    "ReplyHeld",
+    "ReplyResumed",
     "SpeechEnded",
     "SpeechResumed",
     "SpeechStarted",
@@ -39,6 +41,7 @@ class Outcome(Enum):
     ANSWERED = "answered"
     MERGED = "merged"
     DISMISSED = "dismissed"
+    ACKNOWLEDGED = "acknowledged"  # words over the bot that left it speaking, as 'mm-hm'
 
 
 class CommitReason(Enum):
@@ -146,7 +149,7 @@ class ClauseSpoken:
 
 @dataclass(frozen=True, slots=True)
 class BargedIn:
-    """The user spoke over the bot, which fell silent.
+    """The user interrupted the bot, which fell silent and drops the rest of its reply.
 
     Attributes:
         turn: the turn whose reply was cut.
@@ -157,6 +160,29 @@ class BargedIn:
     turn: int
     speech_start_s: float
     silent_from_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyHeld:
+    """The bot fell silent since the user may want to say something; its reply is kept.
+
+    Attributes:
+        turn: the turn whose reply is held.
+        speech_start_s: the user's estimated onset.
+        silent_from_s: the instant behind the bot's last sample.
+    """
+
+    turn: int
+    speech_start_s: float
+    silent_from_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyResumed:
+    """It was no interruption: the reply goes on from the word that was cut."""
+
+    turn: int
+    at_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +237,8 @@ Event: TypeAlias = (
     | DraftDropped
     | ClauseSpoken
     | BargedIn
+    | ReplyHeld
+    | ReplyResumed
     | StageFailed
     | TurnClosed
 )

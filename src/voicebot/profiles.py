@@ -17,6 +17,7 @@ from voicebot.session import SessionRules
 from voicebot.text.written import as_written
 from voicebot.tuning import chosen_threads
 from voicebot.turns.endpointer import EndpointerRules
+from voicebot.turns.interruption import InterruptionRules
 from voicebot.turns.waits import FusedWait, PlainWait, SilenceWait, SmartTurnWait
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def session_rules(settings: Settings) -> SessionRules:
     """The settings of a conversation."""
     return SessionRules(
         endpointer=_endpointer_rules(settings.turns),
+        interruption=InterruptionRules(settings.turns.acknowledgement_max_ms),
         reply=ReplyRules(
             first_clause_min_words=settings.reply.first_clause_min_words,
             clause_max_characters=settings.reply.clause_max_characters,

@@ -3,21 +3,22 @@
 Three tasks in one TaskGroup, joined by bounded queues: the language model's text is cut into
 clauses, each clause is synthesised, and the audio waits behind the gate until the turn is
 committed. To stop a reply, call ``silence`` before the sink is cleared, then cancel ``run``: a
-cancelled task takes a moment to notice, and must not write in it.
+cancelled task takes a moment to notice, and must not write in it. To hold it, call ``hold`` before
+the sink is cleared; it goes on writing and speaking, into its memory.
 """
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from voicebot.engines.protocols import Prefilled, SpeechChunk, TextPiece
 from voicebot.errors import VoicebotError, as_expected
-from voicebot.events import ClauseSpoken
+from voicebot.playout import PlayedClause, Playout
 from voicebot.text.clauses import ClauseSplitter
-from voicebot.text.speakable import Speakable, heard_prefix, speakable_with_spans
+from voicebot.text.speakable import Speakable, speakable_with_spans
 from voicebot.timeline import Mark, Part, Timeline
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ __all__ = ["Reply", "ReplyRules"]
 
 _CLAUSES_AHEAD = 4
 _CHUNKS_AHEAD = 256
-_SAME_INSTANT_S = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,37 +49,11 @@ class ReplyRules:
     language: str = "en"
 
 
-@dataclass(slots=True)
-class _PlayedClause:
-    """A clause on its way through the loudspeaker."""
-
-    speakable: Speakable
-    word_instants: list[tuple[int, float]] = field(default_factory=list)  # text end, DAC time
-    samples: int = 0
-    starts_s: float | None = None
-    ends_s: float = 0.0
-    is_complete: bool = False
-
-    def heard_by(self, instant_s: float) -> str:
-        """The original text up to the last word whose sound was over by then."""
-        if self.is_complete and self.ends_s <= instant_s + _SAME_INSTANT_S:
-            return self.speakable.original.strip()
-        heard_to = 0
-        for index, (text_end, _) in enumerate(self.word_instants):
-            is_last = index + 1 == len(self.word_instants)
-            if is_last and not self.is_complete:
-                break  # where it ends is not known yet
-            over_s = self.ends_s if is_last else self.word_instants[index + 1][1]
-            if over_s <= instant_s + _SAME_INSTANT_S:
-                heard_to = text_end
-        return heard_prefix(self.speakable, heard_to).strip()
-
-
 @dataclass(frozen=True, slots=True)
 class _ClauseAudio:
     """A chunk of a clause; None behind its last."""
 
-    clause: _PlayedClause
+    clause: PlayedClause
     chunk: SpeechChunk | None
 
 
@@ -122,8 +96,7 @@ class Reply:
         self._on_prefilled = on_prefilled
         self._text: list[str] = []
         self._tokens = 0
-        self._is_silenced = False
-        self._played: list[_PlayedClause] = []
+        self._playout = Playout(turn, sink, timeline, notify)
         self._clauses: asyncio.Queue[Speakable | None] = asyncio.Queue(_CLAUSES_AHEAD)
         self._audio: asyncio.Queue[_ClauseAudio | None] = asyncio.Queue(_CHUNKS_AHEAD)
 
@@ -140,11 +113,19 @@ class Reply:
     @property
     def starts_s(self) -> float | None:
         """The DAC time of its first sample; None until that is known."""
-        return self._played[0].starts_s if self._played else None
+        return self._playout.starts_s
 
     def silence(self) -> None:
         """From now on nothing more reaches the sink."""
-        self._is_silenced = True
+        self._playout.silence()
+
+    def hold(self) -> None:
+        """Nothing reaches the sink until ``resume``; call it before the sink is cleared."""
+        self._playout.hold()
+
+    def resume(self, silent_from_s: float) -> None:
+        """Go on from the start of the word that was cut at ``silent_from_s``."""
+        self._playout.resume(silent_from_s)
 
     def heard_text(self, until_s: float) -> str:
         """What had been heard of it by ``until_s``, to the word.
@@ -152,12 +133,7 @@ class Reply:
         A word counts once its sound is over, that is when the next word or the clause's end has
         been reached.
         """
-        parts = [
-            clause.heard_by(until_s)
-            for clause in self._played
-            if clause.starts_s is not None and clause.starts_s < until_s
-        ]
-        return " ".join(part for part in parts if part)
+        return self._playout.heard_text(until_s)
 
     async def run(self) -> None:
         """Draft the reply, wait for the gate, play it to its last sample.
@@ -171,7 +147,7 @@ class Reply:
                 group.create_task(self._speak())
                 group.create_task(self._play())
         except ExceptionGroup as errors:
-            if self._is_silenced:
+            if self._playout.is_silenced:
                 # Dropped at the moment in which a stage failed: the group raises the failure, but
                 # whoever cancelled this task waits for it to be cancelled.
                 raise asyncio.CancelledError from None
@@ -208,7 +184,7 @@ class Reply:
     async def _speak(self) -> None:
         loop = asyncio.get_running_loop()
         while (speakable := await self._clauses.get()) is not None:
-            clause = _PlayedClause(speakable)
+            clause = PlayedClause(speakable)
             started_s = loop.time()
             async with aclosing(self._tts.synthesise(speakable.text)) as chunks:
                 async for chunk in chunks:
@@ -219,33 +195,16 @@ class Reply:
         await self._audio.put(None)
 
     async def _play(self) -> None:
-        loop = asyncio.get_running_loop()
         await self._gate.wait()
         self._sink.begin()
         while (item := await self._audio.get()) is not None:
-            if self._is_silenced:
+            if self._playout.is_silenced:
                 return
             if item.chunk is None:
                 item.clause.is_complete = True
             else:
-                self._write(item.clause, item.chunk)
-        if self._played:
-            await asyncio.sleep(max(0.0, self._sink.ends_s - loop.time()))
-
-    def _write(self, clause: _PlayedClause, chunk: SpeechChunk) -> None:
-        rate_hz = self._sink.sample_rate_hz
-        self._timeline.mark(Mark.WRITTEN, asyncio.get_running_loop().time())
-        starts_s = self._sink.write(chunk.samples)
-        self._timeline.mark(Mark.LEFT_SINK, starts_s)
-        if clause.starts_s is None:
-            clause.starts_s = starts_s
-            self._played.append(clause)
-            self._notify(ClauseSpoken(self._turn, clause.speakable.original, starts_s))
-        for word in chunk.words:
-            within_s = word.start_s - clause.samples / rate_hz
-            clause.word_instants.append((word.text_end, starts_s + within_s))
-        clause.samples += len(chunk.samples)
-        clause.ends_s = starts_s + len(chunk.samples) / rate_hz
+                self._playout.add(item.clause, item.chunk)
+        await self._playout.finish()
 
 
 def _as_one_error(errors: ExceptionGroup[Exception]) -> VoicebotError:

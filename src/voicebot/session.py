@@ -1,4 +1,4 @@
-"""The conversation: listen, draft, commit, yield.
+"""The conversation: listen, draft, commit, hold, yield.
 
 One loop reads the source, frame by frame, and asks the endpointer. Its decisions start, drop,
 open and silence answers; nothing in here waits for a model except the voice activity of the frame
@@ -20,18 +20,21 @@ from voicebot.events import (
     EvidenceWanted,
     Outcome,
     PartialTranscript,
+    ReplyHeld,
+    ReplyResumed,
     SpeechEnded,
     SpeechResumed,
     SpeechStarted,
     StageFailed,
-    TurnClosed,
     TurnCommitted,
     TurnDismissed,
 )
+from voicebot.held_reply import HeldReply
 from voicebot.reply import ReplyRules
-from voicebot.timeline import Timeline
+from voicebot.turn import Turn
 from voicebot.turns.endpointer import BotState, Decision, Endpointer, EndpointerRules
 from voicebot.turns.evidence import Look
+from voicebot.turns.interruption import InterruptionRules, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,31 +58,16 @@ class SessionRules:
 
     Attributes:
         endpointer: when turns begin and end.
+        interruption: what of the user's speech over the bot makes it yield.
         reply: how replies are cut.
         preroll_ms: audio from before the detected onset that the recogniser is given, since the
             first sounds of speech are softer than what voice activity notices.
     """
 
     endpointer: EndpointerRules = field(default_factory=EndpointerRules)
+    interruption: InterruptionRules = field(default_factory=InterruptionRules)
     reply: ReplyRules = field(default_factory=ReplyRules)
     preroll_ms: float = 320.0
-
-
-@dataclass(slots=True)
-class _Turn:
-    """The state of one turn of the user."""
-
-    number: int
-    speech_start_s: float
-    audio_start_s: float  # earlier than its speech if it takes up a merged turn
-    speech_end_s: float | None = None
-    is_committed: bool = False
-    is_closed: bool = False
-    answer: Answer | None = None
-    task: asyncio.Task[None] | None = None
-    drafts_started: int = 0
-    drafts_discarded: int = 0
-    discarded_tokens: int = 0
 
 
 class Session:
@@ -113,7 +101,8 @@ class Session:
         self._endpointer = Endpointer(rules.endpointer)
         self._framer = Framer(stages.vad.frame_samples)
         self._recent = RecentAudio(stages.turn_detector.window_s + _RECENT_AUDIO_MARGIN_S)
-        self._turn: _Turn | None = None
+        self._turn: Turn | None = None
+        self._held_reply: HeldReply | None = None
         self._held: list[AudioBlock] = []  # silence after a soft end, fed only if speech resumes
         self._vad_failures = 0
         self._ending_to_judge: int | None = None
@@ -139,14 +128,13 @@ class Session:
                     await self._listen()
                     await self._see_last_turn_through()
                 except BaseException:
-                    if self._turn is not None:
-                        self._silence(self._turn)
+                    for turn in self._turns_under_way():
+                        self._silence(turn)
                     raise
         except* VoicebotError as errors:
             raise errors.exceptions[0] from None
         finally:
-            turn = self._turn
-            if turn is not None and not turn.is_closed:
+            for turn in self._turns_under_way():
                 self._close_silenced(turn, self._silence(turn))
 
     async def _listen(self) -> None:
@@ -164,12 +152,13 @@ class Session:
                         frame.start_s, frame.end_s, probability, self._bot_state()
                     )
                 )
+                self._weigh_intrusion()
         self._act(self._endpointer.end_of_stream())
 
     async def _see_last_turn_through(self) -> None:
-        task = self._turn.task if self._turn is not None else None
-        if task is not None:
-            await asyncio.wait({task})
+        # A reply that was held may go on when the turn that held it is over.
+        while (turn := self._turn) and turn.task is not None and not turn.task.done():
+            await asyncio.wait({turn.task})
 
     async def _speech_probability(self, frame: AudioBlock) -> float:
         try:
@@ -215,11 +204,18 @@ class Session:
 
     def _begin_turn(self, started: SpeechStarted) -> None:
         previous = self._turn
-        turn = _Turn(started.turn, started.speech_start_s, started.speech_start_s)
+        turn = Turn(started.turn, started.speech_start_s, started.speech_start_s)
+        bot = self._bot_state()
         self._turn = turn
+        if self._held_reply is not None and started.continues is None:
+            self._yield(self._held_reply)
         if previous is not None and not previous.is_closed:
+            if bot is BotState.AUDIBLE and started.continues is None and previous.answer:
+                self._hold(previous, previous.answer, started)
+                self._listen_afresh(started)
+                return
             silent_from_s = self._silence(previous)
-            if _was_audible(previous, silent_from_s):
+            if previous.was_audible(silent_from_s):
                 self._notify(BargedIn(previous.number, started.speech_start_s, silent_from_s))
             if started.continues is not None:
                 self._history.withdraw(previous.number)
@@ -228,6 +224,9 @@ class Session:
                 self._feed_held()
                 return
             self._close_silenced(previous, silent_from_s)
+        self._listen_afresh(started)
+
+    def _listen_afresh(self, started: SpeechStarted) -> None:
         self._held = []
         self._stages.asr.start(self._tell_partial)
         preroll_s = self._rules.preroll_ms / 1000.0
@@ -245,6 +244,7 @@ class Session:
             rules=self._rules.reply,
             notify=self._notify,
             on_read=lambda reading: self._observe_reading(ended.ending, reading),
+            is_wanted=self._is_wanted,
             speech_end_s=ended.speech_end_s,
             soft_end_s=self._now(),
         )
@@ -263,11 +263,14 @@ class Session:
             turn.answer.commit(self._now())
 
     def _dismiss(self) -> None:
+        if self._held_reply is not None:
+            self._go_on(self._held_reply)
+            return
         turn = self._open_turn()
         self._drop_draft(turn)
         self._close(turn, Outcome.DISMISSED)
 
-    def _silence(self, turn: _Turn) -> float:
+    def _silence(self, turn: Turn) -> float:
         """Yield: the sink first, then the engines; gives the end of the bot's sound."""
         if turn.answer is not None:
             turn.answer.silence()
@@ -276,13 +279,12 @@ class Session:
             turn.task.cancel()
         return silent_from_s
 
-    def _drop_draft(self, turn: _Turn) -> None:
+    def _drop_draft(self, turn: Turn) -> None:
         if turn.task is None or turn.answer is None:
             return
         turn.answer.silence()
         turn.task.cancel()
-        turn.drafts_discarded += 1
-        turn.discarded_tokens += turn.answer.tokens
+        turn.count_discarded()
         self._notify(DraftDropped(turn.number, turn.answer.tokens))
         turn.task = turn.answer = None
 
@@ -293,8 +295,59 @@ class Session:
 
     def _tell_partial(self, text: str) -> None:
         turn = self._open_turn()
-        if not turn.is_closed:
+        if not turn.is_closed and not turn.is_committed:
             self._notify(PartialTranscript(turn.number, text))
+            self._weigh_intrusion(text)
+
+    # Speech over the bot.
+
+    def _hold(self, turn: Turn, answer: Answer, started: SpeechStarted) -> None:
+        """Fall silent at once; whether the reply goes on is decided when more is known."""
+        held = HeldReply.hold(turn, answer, self._sink, started.speech_start_s)
+        self._held_reply = held
+        self._notify(ReplyHeld(turn.number, held.onset_s, held.silent_from_s))
+
+    def _weigh_intrusion(self, words: str = "", *, is_over: bool = False) -> Verdict | None:
+        """Decide on a held reply if that can be done; None if none is held."""
+        held = self._held_reply
+        if held is None:
+            return None
+        speech_end_s = self._endpointer.speech_end_s
+        rules = self._rules.interruption
+        verdict = held.weigh(speech_end_s, words, is_over=is_over, rules=rules)
+        if verdict is Verdict.YIELD:
+            self._yield(held)
+        elif verdict is Verdict.GO_ON:
+            self._go_on(held)
+        return verdict
+
+    def _is_wanted(self, transcript: str) -> bool:
+        """Whether what the user said is to be answered."""
+        return self._weigh_intrusion(transcript, is_over=True) is not Verdict.GO_ON
+
+    def _yield(self, held: HeldReply) -> None:
+        self._held_reply = None
+        self._silence(held.turn)
+        self._notify(BargedIn(held.turn.number, held.onset_s, held.silent_from_s))
+        self._close_silenced(held.turn, held.silent_from_s)
+
+    def _go_on(self, held: HeldReply) -> None:
+        """The speech wants no answer: the reply goes on, and the turn under way was none."""
+        self._held_reply = None
+        intruder = self._open_turn()
+        intruder.count_discarded()
+        has_words = intruder.answer is not None and intruder.answer.transcript
+        self._close(intruder, Outcome.ACKNOWLEDGED if has_words else Outcome.DISMISSED)
+        self._endpointer.withdraw()
+        self._held = []
+        self._turn = held.turn
+        held.go_on()
+        self._notify(ReplyResumed(held.turn.number, self._now()))
+
+    def _turns_under_way(self) -> list[Turn]:
+        held = self._held_reply
+        turns = [held.turn if held is not None else None, self._turn]
+        return [turn for turn in turns if turn is not None and not turn.is_closed]
 
     # Evidence.
 
@@ -329,51 +382,34 @@ class Session:
 
     # How turns end.
 
-    async def _see_through(self, turn: _Turn, answer: Answer) -> None:
+    async def _see_through(self, turn: Turn, answer: Answer) -> None:
         await answer.run()
         said_something = answer.starts_s is not None
         self._close(turn, Outcome.ANSWERED if said_something else Outcome.DISMISSED)
 
-    def _close_silenced(self, turn: _Turn, silent_from_s: float) -> None:
-        heard = _was_audible(turn, silent_from_s)
+    def _close_silenced(self, turn: Turn, silent_from_s: float) -> None:
+        heard = turn.was_audible(silent_from_s)
         outcome = Outcome.ANSWERED if heard else Outcome.DISMISSED
         self._close(turn, outcome, heard_until_s=silent_from_s)
 
-    def _close(self, turn: _Turn, outcome: Outcome, *, heard_until_s: float = float("inf")) -> None:
+    def _close(self, turn: Turn, outcome: Outcome, *, heard_until_s: float = float("inf")) -> None:
         if turn.is_closed:
             return
         turn.is_closed = True
-        answer = turn.answer
-        if answer is not None and outcome is Outcome.MERGED:
-            turn.drafts_discarded += 1
-            turn.discarded_tokens += answer.tokens
-        heard = answer.heard_text(heard_until_s) if answer is not None else ""
+        if outcome is Outcome.MERGED:
+            turn.count_discarded()
+        facts = turn.facts(outcome, heard_until_s)
         if outcome is Outcome.ANSWERED:
-            self._history.set_heard(turn.number, heard)
+            self._history.set_heard(turn.number, facts.heard)
         elif outcome is Outcome.DISMISSED:
             self._history.withdraw(turn.number)
-        if outcome is not Outcome.MERGED:
+        if outcome is not Outcome.MERGED and turn.number == self._endpointer.turn:
             self._endpointer.close_merge_window()
-        self._notify(
-            TurnClosed(
-                turn=turn.number,
-                outcome=outcome,
-                transcript=answer.transcript if answer is not None else "",
-                reply=answer.text if answer is not None else "",
-                heard=heard,
-                speech_start_s=turn.speech_start_s,
-                speech_end_s=turn.speech_end_s,
-                timeline=answer.timeline.copy() if answer is not None else Timeline(),
-                drafts_started=turn.drafts_started,
-                drafts_discarded=turn.drafts_discarded,
-                discarded_tokens=turn.discarded_tokens,
-                failure=answer.failure if answer is not None else None,
-            )
-        )
+        self._notify(facts)
 
     # Small things.
 
-    def _open_turn(self) -> _Turn:
+    def _open_turn(self) -> Turn:
         assert self._turn is not None  # noqa: S101  # the endpointer opens a turn before all else
         return self._turn
 
@@ -384,8 +420,3 @@ class Session:
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
-
-
-def _was_audible(turn: _Turn, silent_from_s: float) -> bool:
-    starts_s = turn.answer.starts_s if turn.answer is not None else None
-    return starts_s is not None and starts_s < silent_from_s

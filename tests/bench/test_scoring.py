@@ -9,7 +9,7 @@ import pytest
 
 from voicebot.audio.sinks import Playback
 from voicebot.bench.callers import CallerTurn
-from voicebot.bench.scoring import PlayedTurn, heard_spans, score
+from voicebot.bench.scoring import PlayedTurn, heard_spans, heard_stretches, score
 from voicebot.events import Outcome, TurnClosed
 from voicebot.timeline import Mark, Part, Timeline
 
@@ -183,3 +183,39 @@ def test_spans_are_found_in_what_was_played() -> None:
     samples[1600:3200] = 0.5
     (span,) = heard_spans([Playback(10.0, samples)], rate_hz)
     assert span == pytest.approx((10.1, 10.2))
+
+
+def test_a_yield_is_read_from_the_label_and_the_waveform() -> None:
+    over = score(
+        played((0.3, 1.0)),
+        bot_spans=[(98.0, 100.1), (100.2, 100.46)],
+        closed=[closed()],
+        bot_stretches=[(98.0, 100.46), (101.65, 103.0)],
+    )
+    assert over.yield_ms == pytest.approx(160)
+    before = score(
+        played((0.3, 1.0)), bot_spans=[(98.0, 100.2)], closed=[], bot_stretches=[(98.0, 100.2)]
+    )
+    assert before.yield_ms is None, "the bot was silent already"
+
+
+def test_an_acknowledged_turn_is_no_answered_one() -> None:
+    record = score(
+        played((0.3, 0.6)),
+        bot_spans=[(98.0, 100.4), (100.8, 103.0)],
+        closed=[closed(outcome=Outcome.ACKNOWLEDGED, left_s=None, transcript="okay")],
+    )
+    assert record.outcome == "acknowledged"
+    assert record.voice_to_voice_ms is None
+    assert record.drafts.used == 0
+    assert not record.missed
+
+
+def test_a_stretch_spans_pauses_and_ends_where_the_sink_was_cleared() -> None:
+    rate_hz = 16_000
+    samples = np.zeros(rate_hz, dtype=np.float32)
+    samples[1600:3200] = samples[8000:9600] = 0.5
+    stretches = heard_stretches(
+        [Playback(10.0, samples), Playback(12.0, samples[:800]), Playback(13.0, samples)], rate_hz
+    )
+    assert stretches == [pytest.approx((10.1, 10.6)), pytest.approx((13.1, 13.6))]

@@ -150,3 +150,11 @@ def test_few_speakers_and_unexplained_time_are_named() -> None:
     assert "Only 1 speaker:" in text
     spread = [a_turn(4_000.0, speaker=f"speaker-{index}") for index in range(20)]
     assert "explained by no mark" in "\n".join(caveats(a_run(spread)))
+
+
+def test_yields_are_of_the_turns_that_have_one() -> None:
+    turns = [a_turn(yield_ms=each) for each in (100.0, 200.0, None)]
+    summary = summarise(turns)
+    assert summary.yield_ms.count == 2
+    assert summary.yield_ms.p50 == pytest.approx(150)
+    assert summarise([a_turn()]).yield_ms.p95 is None

@@ -175,13 +175,26 @@ def test_a_cough_after_an_answered_turn_is_dismissed() -> None:
 
 
 def test_speaking_over_the_bot_takes_longer_to_count() -> None:
-    silent, audible = Driver(), Driver()
+    rules = EndpointerRules(barge_in_ms=160.0)
+    silent, audible = Driver(rules), Driver(rules)
     silent.hear(0.9, 3)
     audible.hear(0.9, 3, BotState.AUDIBLE)
     assert silent.of(SpeechStarted)
     assert not audible.of(SpeechStarted)
     audible.hear(0.9, 2, BotState.AUDIBLE)
     assert audible.of(SpeechStarted)
+
+
+def test_what_is_withdrawn_was_no_turn() -> None:
+    driver = after_speech()
+    driver.endpointer.withdraw()
+    assert not driver.endpointer.is_open
+    driver.hear(0.0, 100)
+    assert not driver.of(TurnCommitted)
+    driver.hear(0.9, 3)
+    started = driver.of(SpeechStarted)
+    assert [each.turn for each in started] == [1, 2]
+    assert started[1].continues is None
 
 
 def test_who_goes_on_within_the_window_takes_up_their_turn() -> None:

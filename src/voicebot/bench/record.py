@@ -43,6 +43,7 @@ __all__ = [
     "StagePercentiles",
     "Summary",
     "TurnRecord",
+    "YieldPercentiles",
     "from_json",
     "read_run",
     "to_json",
@@ -115,13 +116,15 @@ class TurnRecord:
         conversation: name of the conversation the turn is part of, if any.
         speaker: who speaks, if the manifest tells.
         speech: the caller's speech segments, seconds in the clip; the last end is the true end.
-        outcome: ``answered``, ``missed``, ``merged``, ``dismissed`` or another word for how it
-            ended.
+        outcome: ``answered``, ``missed``, ``merged``, ``dismissed``, ``acknowledged`` (an
+            'mm-hm' over the bot, which went on) or another word for how it ended.
         bot_audio: when the bot was audible, seconds in the clip's time (it may go on past it).
         spans: the work of the turn, for its waterfall.
         underruns: how often the sink ran dry while the reply was not over.
         failure: what went wrong, one line; None when nothing did.
         warmup: the turn was played first and is not counted.
+        yield_ms: from the caller's first sound to the bot's last audible sample before it fell
+            silent; None unless the caller began to speak while the bot did.
     """
 
     caller: str
@@ -148,6 +151,7 @@ class TurnRecord:
     underruns: int = 0
     failure: str | None = None
     warmup: bool = False
+    yield_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +254,15 @@ class Distribution:
 
 
 @dataclass(frozen=True, slots=True)
+class YieldPercentiles:
+    """How fast the bot fell silent for those who spoke over it, in ms; None when nobody did."""
+
+    p50: float | None = None
+    p95: float | None = None
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class StagePercentiles:
     """One part of the breakdown over the turns that have one, in ms."""
 
@@ -273,6 +286,7 @@ class GroupSummary:
         voice_to_voice_ms: of every turn that has a figure, cut-ins and late replies included.
         word_error_rate: of the rows with a text; None without any.
         draft_hit_rate: drafts used over drafts started; None when none was started.
+        yield_ms: of the turns that began while the bot could be heard.
     """
 
     turns: int
@@ -286,6 +300,7 @@ class GroupSummary:
     voice_to_voice_ms: Distribution
     word_error_rate: float | None
     draft_hit_rate: float | None
+    yield_ms: YieldPercentiles = field(default_factory=YieldPercentiles)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from voicebot.audio.samples import INPUT_SAMPLE_RATE_HZ
 from voicebot.audio.sinks import VirtualSpeaker
 from voicebot.audio.sources import VirtualMicrophone
 from voicebot.bench.meters import LoopStallMeter, ProcessMeter
-from voicebot.bench.scoring import MISS_AFTER_S, PlayedTurn, heard_spans, score
+from voicebot.bench.scoring import MISS_AFTER_S, PlayedTurn, heard_spans, heard_stretches, score
 from voicebot.events import TurnClosed
 from voicebot.session import Session, SessionRules
 
@@ -171,7 +171,9 @@ class BenchRunner:
             microphone.close()
             await asyncio.gather(running, return_exceptions=True)
             end_s = asyncio.get_running_loop().time()
-            bot_spans = heard_spans(speaker.take_played(), speaker.sample_rate_hz)
+            playbacks = speaker.take_played()
+            bot_spans = heard_spans(playbacks, speaker.sample_rate_hz)
+            bot_stretches = heard_stretches(playbacks, speaker.sample_rate_hz)
             for index, turn in enumerate(caller.turns):
                 is_last = index + 1 == len(caller.turns)
                 until_s = end_s if is_last else starts_s[index + 1]
@@ -187,6 +189,7 @@ class BenchRunner:
                         ),
                         bot_spans=bot_spans,
                         closed=closed,
+                        bot_stretches=bot_stretches,
                         underruns=speaker.underruns if is_last else 0,
                         is_warmup=is_warmup,
                     )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from voicebot.bench.callers import CallerTurn
     from voicebot.events import TurnClosed
 
-__all__ = ["MISS_AFTER_S", "PlayedTurn", "heard_spans", "score"]
+__all__ = ["MISS_AFTER_S", "PlayedTurn", "heard_spans", "heard_stretches", "score"]
 
 MISS_AFTER_S = 5.0
 """Nothing audible within this time of the true end is a miss (part of the contract)."""
@@ -66,11 +66,27 @@ def heard_spans(playbacks: Sequence[Playback], sample_rate_hz: int) -> list[tupl
     return spans
 
 
+def heard_stretches(
+    playbacks: Sequence[Playback], sample_rate_hz: int
+) -> list[tuple[float, float]]:
+    """From the first to the last audible sample of what was played without a gap.
+
+    A pause between words is inside a stretch; a sink that was cleared or ran dry ends one.
+    """
+    stretches = []
+    for playback in playbacks:
+        spans = heard_spans([playback], sample_rate_hz)
+        if spans:
+            stretches.append((spans[0][0], spans[-1][1]))
+    return stretches
+
+
 def score(
     turn: PlayedTurn,
     *,
     bot_spans: Sequence[tuple[float, float]],
     closed: Sequence[TurnClosed],
+    bot_stretches: Sequence[tuple[float, float]] = (),
     underruns: int = 0,
     is_warmup: bool = False,
 ) -> TurnRecord:
@@ -80,6 +96,7 @@ def score(
         turn: as it was played.
         bot_spans: all stretches in which the bot could be heard during the conversation.
         closed: all turns of the conversation that the session took note of.
+        bot_stretches: see ``heard_stretches``; without them nothing is said of yielding.
         underruns: of the sink while this turn lasted.
         is_warmup: not to be counted.
     """
@@ -129,7 +146,15 @@ def score(
         underruns=underruns,
         failure=next((item.failure for item in own if item.failure), None),
         warmup=is_warmup,
+        yield_ms=_yield_ms(speech_start_s, bot_stretches),
     )
+
+
+def _yield_ms(speech_start_s: float, bot_stretches: Sequence[tuple[float, float]]) -> float | None:
+    for start_s, end_s in bot_stretches:
+        if start_s <= speech_start_s < end_s:
+            return (end_s - speech_start_s) * 1000.0
+    return None
 
 
 def _own(turn: PlayedTurn, closed: Sequence[TurnClosed]) -> list[TurnClosed]:
@@ -171,6 +196,8 @@ def _unanswered(own: Sequence[TurnClosed]) -> str:
         return "failed"
     if own and own[-1].outcome is Outcome.MERGED:
         return "merged"
+    if own and own[-1].outcome is Outcome.ACKNOWLEDGED:
+        return "acknowledged"
     return "dismissed"
 
 

@@ -17,6 +17,7 @@ from voicebot.bench.record import (
     StagePercentiles,
     Summary,
     TurnRecord,
+    YieldPercentiles,
 )
 from voicebot.bench.statistics import describe, percentile, word_errors
 from voicebot.text.normalise import normalise_words
@@ -81,6 +82,7 @@ def summarise(
         voice_to_voice_ms=whole.voice_to_voice_ms,
         word_error_rate=whole.word_error_rate,
         draft_hit_rate=whole.draft_hit_rate,
+        yield_ms=whole.yield_ms,
         breakdown_ms=_breakdown_percentiles(counted),
         cpu_seconds_per_turn=cpu_seconds_per_turn,
         peak_rss_mib=peak_rss_mib,
@@ -205,6 +207,7 @@ def _summarise_group(
     pauses = [pauses_cut_into(turn) for turn in turns]
     pause_count = sum(count for count, _ in pauses)
     pause_cut_count = sum(cut for _, cut in pauses)
+    yields = [turn.yield_ms for turn in turns if turn.yield_ms is not None]
     errors, words = word_errors(
         [(turn.text, turn.transcript) for turn in turns if turn.text is not None], normalise
     )
@@ -222,6 +225,7 @@ def _summarise_group(
         draft_hit_rate=_rate(
             sum(turn.drafts.used for turn in turns), sum(turn.drafts.started for turn in turns)
         ),
+        yield_ms=YieldPercentiles(percentile(yields, 50), percentile(yields, 95), len(yields)),
     )
 
 

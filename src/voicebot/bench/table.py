@@ -104,6 +104,11 @@ def _notes(run: Run) -> Group:
     drafts = f"drafts used {_percent(summary.draft_hit_rate)}"
     errors = f"word error rate {_percent(summary.word_error_rate)}"
     lines = [f"{cut_ins}; {pauses}", f"Misses {summary.missed}; {drafts}; {errors}"]
+    if summary.yield_ms.count:
+        lines.append(
+            f"Yields p50 {_ms(summary.yield_ms.p50)} ms, p95 {_ms(summary.yield_ms.p95)} ms, "
+            f"in {summary.yield_ms.count} turns begun while the bot spoke"
+        )
     if summary.cpu_seconds_per_turn is not None:
         lines.append(f"CPU {summary.cpu_seconds_per_turn:.2f} s a turn")
     if summary.peak_rss_mib is not None:

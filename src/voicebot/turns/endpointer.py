@@ -45,7 +45,7 @@ class EndpointerRules:
         speech_threshold: a frame at or above it is speech.
         silence_threshold: a frame below it is silence; between the two, what was goes on.
         onset_ms: speech must last this long to count as begun or resumed.
-        barge_in_ms: the same while the bot can be heard.
+        barge_in_ms: the same while the bot can be heard; it then holds its reply.
         min_speech_ms: a turn with less speech in it is dismissed as noise.
         soft_end_ms: silence after which a reply may be drafted.
         waiting: how much silence ends a turn, by the evidence.
@@ -56,7 +56,7 @@ class EndpointerRules:
     speech_threshold: float = 0.5
     silence_threshold: float = 0.35
     onset_ms: float = 64.0
-    barge_in_ms: float = 160.0
+    barge_in_ms: float = 64.0
     min_speech_ms: float = 100.0
     soft_end_ms: float = 64.0
     waiting: WaitRule = field(default_factory=PlainWait)
@@ -117,6 +117,11 @@ class Endpointer:
         """Whether the open turn is in speech, not in the silence after a soft end."""
         return self._state is _State.SPEAKING
 
+    @property
+    def speech_end_s(self) -> float:
+        """The end of the latest speech of the latest turn."""
+        return self._speech_end_s
+
     def observe_frame(
         self, start_s: float, end_s: float, probability: float, bot: BotState = BotState.SILENT
     ) -> list[Decision]:
@@ -162,6 +167,11 @@ class Endpointer:
 
     def close_merge_window(self) -> None:
         """Whatever the user says next is a new turn: the last one's reply is over."""
+        self._mergeable_turn = None
+
+    def withdraw(self) -> None:
+        """The open turn was none: whatever the user says next is a new one."""
+        self._state = _State.QUIET
         self._mergeable_turn = None
 
     def end_of_stream(self) -> list[Decision]:

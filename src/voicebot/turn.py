@@ -1,0 +1,79 @@
+"""The state of one turn of the user, from its onset to its close."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from voicebot.events import Outcome, TurnClosed
+from voicebot.timeline import Timeline
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from voicebot.answer import Answer
+
+__all__ = ["Turn"]
+
+
+@dataclass(slots=True)
+class Turn:
+    """A turn as the session knows it.
+
+    Attributes:
+        number: counts from 1.
+        speech_start_s: the estimated onset.
+        audio_start_s: earlier than its speech if it takes up a merged turn.
+        speech_end_s: the estimated end of speech; None until there is one.
+        is_committed: whether the endpointer has taken it to be over.
+        is_closed: whether all is said of it.
+        answer: the present draft, or the reply.
+        task: what runs it.
+        drafts_started, drafts_discarded, discarded_tokens: what drafts have cost.
+    """
+
+    number: int
+    speech_start_s: float
+    audio_start_s: float
+    speech_end_s: float | None = None
+    is_committed: bool = False
+    is_closed: bool = False
+    answer: Answer | None = None
+    task: asyncio.Task[None] | None = None
+    drafts_started: int = 0
+    drafts_discarded: int = 0
+    discarded_tokens: int = 0
+
+    def was_audible(self, before_s: float) -> bool:
+        """Whether its reply had begun to be heard before an instant."""
+        starts_s = self.answer.starts_s if self.answer is not None else None
+        return starts_s is not None and starts_s < before_s
+
+    def count_discarded(self) -> None:
+        """Its draft was made in vain."""
+        if self.answer is not None:
+            self.drafts_discarded += 1
+            self.discarded_tokens += self.answer.tokens
+
+    def facts(self, outcome: Outcome, heard_until_s: float) -> TurnClosed:
+        """All there is to know about it once it is over.
+
+        Args:
+            outcome: how it ended.
+            heard_until_s: the instant at which its reply fell silent; infinite if it ended.
+        """
+        answer = self.answer
+        return TurnClosed(
+            turn=self.number,
+            outcome=outcome,
+            transcript=answer.transcript if answer is not None else "",
+            reply=answer.text if answer is not None else "",
+            heard=answer.heard_text(heard_until_s) if answer is not None else "",
+            speech_start_s=self.speech_start_s,
+            speech_end_s=self.speech_end_s,
+            timeline=answer.timeline.copy() if answer is not None else Timeline(),
+            drafts_started=self.drafts_started,
+            drafts_discarded=self.drafts_discarded,
+            discarded_tokens=self.discarded_tokens,
+            failure=answer.failure if answer is not None else None,
+        )

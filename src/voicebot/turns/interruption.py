@@ -1,0 +1,91 @@
+"""Does the user who speaks over the bot mean to interrupt it?
+
+A pure rule. At the first sign of speech the bot holds its breath, which costs nothing. Then what
+is known of the speech decides: it yields to whoever speaks for longer than an acknowledgement
+lasts or says something else than one, and goes on where it was after a cough or an 'mm-hm'.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from voicebot.text.normalise import normalise_words
+
+__all__ = ["InterruptionRules", "Intrusion", "Verdict", "is_acknowledgement", "judge"]
+
+# English. A word of another list or language is an interruption: the bot rather yields.
+_ACKNOWLEDGEMENTS = frozenset(
+    {
+        *("ah", "aha", "ha", "hm", "hmm", "huh", "mhm", "mm", "mmhm", "oh", "uh", "um", "uhuh"),
+        *("alright", "cool", "exactly", "fine", "good", "great", "nice", "okay", "ok", "right"),
+        *("sure", "true", "yeah", "yep", "yes", "yup"),
+        *("all right", "go on", "got it", "i see", "of course", "that's right", "very good"),
+    }
+)
+_LONGEST_PHRASE_WORDS = 2
+_MOST_WORDS = 4
+
+_GUESSED_WORDS = 2
+"""What a recogniser says of the first tenths of a second is a guess ('the', 'look', 'okay')."""
+
+
+class Verdict(Enum):
+    """What the bot does with the reply that it holds."""
+
+    HOLD = "hold"
+    GO_ON = "go on"
+    YIELD = "yield"
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptionRules:
+    """The settings of the decision.
+
+    Attributes:
+        acknowledgement_max_ms: speech that lasts longer is an interruption, whatever is said.
+    """
+
+    acknowledgement_max_ms: float = 700.0
+
+
+@dataclass(frozen=True, slots=True)
+class Intrusion:
+    """What is known of the speech over the bot so far.
+
+    Attributes:
+        speech_ms: from its onset to the end of its latest speech.
+        words: what was understood so far; empty for noise.
+        is_over: whether it ended and ``words`` are all that will be understood of it.
+    """
+
+    speech_ms: float
+    words: str = ""
+    is_over: bool = False
+
+
+def judge(intrusion: Intrusion, rules: InterruptionRules) -> Verdict:
+    """Decide as soon as it can be decided; it always can once the intrusion is over."""
+    if intrusion.speech_ms > rules.acknowledgement_max_ms:
+        return Verdict.YIELD
+    words = len(normalise_words(intrusion.words))
+    counts = words > 0 if intrusion.is_over else words > _GUESSED_WORDS
+    if counts and not is_acknowledgement(intrusion.words):
+        return Verdict.YIELD
+    return Verdict.GO_ON if intrusion.is_over else Verdict.HOLD
+
+
+def is_acknowledgement(text: str) -> bool:
+    """Whether ``text`` is made of a few words that only say 'I am listening'."""
+    words = normalise_words(text)
+    if not words or len(words) > _MOST_WORDS:
+        return False
+    at = 0
+    while at < len(words):
+        for length in range(_LONGEST_PHRASE_WORDS, 0, -1):
+            if " ".join(words[at : at + length]) in _ACKNOWLEDGEMENTS:
+                at += length
+                break
+        else:
+            return False
+    return True

@@ -1,0 +1,280 @@
+"""Speech over the bot: interruptions, acknowledgements and noises, in virtual time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from conversations import RATE_HZ, Conversation, converse, scripted, speech, tone
+from voicebot.audio.sinks import VirtualSpeaker
+from voicebot.audio.sources import VirtualMicrophone
+from voicebot.engines.scripted import FailAt, ScriptedAsr, ScriptedLlm, ScriptedTts, ScriptedVad
+from voicebot.errors import EngineError
+from voicebot.events import BargedIn, Outcome, ReplyHeld, ReplyResumed, TurnClosed
+from voicebot.history import History
+from voicebot.session import Session, SessionRules
+from voicebot.turns.endpointer import EndpointerRules
+from voicebot.turns.interruption import InterruptionRules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from voicebot.engines.protocols import Transcript
+
+    Run = Callable[[Any], Any]
+
+WORDS = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
+REPLY = f"{WORDS}."
+WORD_S = 0.2
+
+
+class TurnByTurnAsr(ScriptedAsr):
+    """Understands a given text in each turn, however long the turn is."""
+
+    def __init__(self, *texts: str, latency_s: float = 0.01, fail_at: FailAt | None = None) -> None:
+        super().__init__(latency_s=latency_s, fail_at=fail_at)
+        self._texts = list(texts)
+        self._turn = -1
+
+    def start(self, on_partial: Callable[[str], None]) -> None:
+        self._turn += 1
+        super().start(on_partial)
+
+    def _text(self) -> str:
+        return self._texts[min(self._turn, len(self._texts) - 1)]
+
+    async def finish(self) -> Transcript:
+        transcript = await super().finish()
+        assert transcript.text == self._text()
+        return transcript
+
+
+def spoken_over(
+    *intrusions: tuple[float, float, str], stages: dict[str, Any] | None = None, listen_s: float = 8
+) -> Any:
+    """A question, answered by fourteen words, and intrusions (start, length, text)."""
+    asr = TurnByTurnAsr("count", *(text for _, _, text in intrusions))
+    replaced = {
+        "asr": asr,
+        "llm": ScriptedLlm({"count": REPLY}, default="fine then."),
+        **(stages or {}),
+    }
+    clips = [(0.5, speech(1.0)), *((at_s, tone(length_s)) for at_s, length_s, _ in intrusions)]
+    return converse(clips, stages=scripted(**replaced), listen_s=listen_s)
+
+
+def words_sounded(talk: Conversation) -> float:
+    return sum(end - start for start, end in talk.bot_spans) / WORD_S
+
+
+def assert_silent_within(talk: Conversation, onset_s: float, until_s: float) -> None:
+    for start_s, end_s in talk.bot_spans:
+        assert not (start_s < until_s and end_s > onset_s + 0.2)
+
+
+@pytest.mark.parametrize(
+    ("text", "outcome"), [("okay", Outcome.ACKNOWLEDGED), ("", Outcome.DISMISSED)]
+)
+@pytest.mark.parametrize("at_s", [3.2, 3.3, 3.4, 4.0])
+@pytest.mark.parametrize("length_s", [0.2, 0.4])
+def test_the_reply_goes_on_where_it_was(
+    virtual_time: Run, text: str, outcome: Outcome, at_s: float, length_s: float
+) -> None:
+    talk = virtual_time(spoken_over((at_s, length_s, text)))
+    intrusion, question = talk.closed
+    assert intrusion.outcome is outcome
+    assert intrusion.transcript == text
+    assert question.outcome is Outcome.ANSWERED
+    assert question.heard == question.reply == REPLY
+    assert not talk.of(BargedIn)
+    assert [each.heard_text for each in talk.history.exchanges] == [REPLY]
+    (held,), (resumed,) = talk.of(ReplyHeld), talk.of(ReplyResumed)
+    assert_silent_within(talk, talk.starts_s[1], talk.starts_s[1] + length_s)
+    assert resumed.at_s < talk.starts_s[1] + length_s + 0.3
+    cut_words = ((held.silent_from_s - talk.bot_spans[0][0]) / WORD_S) % 1
+    assert words_sounded(talk) == pytest.approx(len(WORDS.split()) + cut_words, abs=0.15)
+
+
+def test_the_first_sound_of_the_reply_stays_what_it_was(virtual_time: Run) -> None:
+    alone = virtual_time(spoken_over())
+    talk = virtual_time(spoken_over((3.5, 0.3, "right")))
+    before, after = alone.closed[0].timeline, talk.closed[1].timeline
+    first_s = {mark: at_s - alone.starts_s[0] for mark, at_s in before.marks.items()}
+    assert {m: at_s - talk.starts_s[0] for m, at_s in after.marks.items()} == pytest.approx(first_s)
+
+
+@pytest.mark.parametrize(
+    ("length_s", "text"), [(0.3, "stop"), (0.3, "okay stop"), (1.2, "okay"), (1.2, "")]
+)
+def test_an_interruption_is_yielded_to(virtual_time: Run, length_s: float, text: str) -> None:
+    talk = virtual_time(spoken_over((3.5, length_s, text)))
+    question, interruption = talk.closed
+    (barged_in,) = talk.of(BargedIn)
+    assert barged_in.silent_from_s - talk.starts_s[1] < 0.2
+    assert question.outcome is Outcome.ANSWERED
+    assert REPLY.startswith(question.heard)
+    assert len(question.heard) < len(REPLY)
+    assert not talk.of(ReplyResumed)
+    assert interruption.outcome is (Outcome.ANSWERED if text else Outcome.DISMISSED)
+    assert talk.history.exchanges[0].heard_text == question.heard
+    assert len(talk.history.exchanges) == (2 if text else 1)
+    sounded_s = barged_in.silent_from_s - talk.bot_spans[0][0]
+    assert len(question.heard.split()) == int(sounded_s / WORD_S + 0.01)
+
+
+def test_several_acknowledgements_and_an_interruption(virtual_time: Run) -> None:
+    talk = virtual_time(spoken_over((3.1, 0.3, "mm hm"), (3.9, 0.3, "yeah"), (4.7, 0.5, "no wait")))
+    outcomes = [closed.outcome.value for closed in talk.closed]
+    assert outcomes == ["acknowledged", "acknowledged", "answered", "answered"]
+    question = talk.closed[2]
+    assert question.turn == 1
+    assert [e.user_text for e in talk.history.exchanges] == ["count", "no wait"]
+    assert talk.history.exchanges[0].heard_text == question.heard
+    # Each word once, to the word that was cut last.
+    assert REPLY.startswith(question.heard)
+    assert 5 <= len(question.heard.split()) < 14
+
+
+def test_the_reply_is_written_on_while_it_is_held(virtual_time: Run) -> None:
+    slow = ScriptedLlm({"count": "one two three, four five six, seven eight nine."}, token_s=0.3)
+    talk = virtual_time(spoken_over((3.4, 0.6, "okay"), stages={"llm": slow}))
+    assert talk.closed[-1].heard == talk.closed[-1].reply
+    assert [closed.outcome.value for closed in talk.closed] == ["acknowledged", "answered"]
+
+
+@pytest.mark.parametrize("step", range(12))
+def test_a_hold_at_the_end_of_the_reply(virtual_time: Run, step: int) -> None:
+    alone = virtual_time(spoken_over())
+    end_s = alone.bot_spans[-1][1] - alone.starts_s[0] + 0.5
+    at_s = end_s - 0.3 + 0.03 * step
+    talk = virtual_time(spoken_over((at_s, 0.2, "okay")))
+    first = next(closed for closed in talk.closed if closed.turn == 1)
+    assert first.heard == REPLY
+    assert words_sounded(talk) >= 13.9
+
+
+def test_an_acknowledgement_in_two_parts(virtual_time: Run) -> None:
+    """The second part begins before the first is understood."""
+    asr = TurnByTurnAsr("count", "okay", "okay", latency_s=0.08)
+    talk = virtual_time(
+        converse(
+            [(0.5, speech(1.0)), (3.5, speech(0.2, 0.14, 0.2))],
+            stages=scripted(asr=asr, llm=ScriptedLlm({"count": REPLY})),
+        )
+    )
+    assert talk.closed[-1].turn == 1
+    assert talk.closed[-1].heard == REPLY
+    assert {c.outcome for c in talk.closed[:-1]} == {Outcome.ACKNOWLEDGED}
+
+
+@pytest.mark.parametrize("listen_s", [-0.35, -0.2, -0.05, 0.05, 0.1, 0.12])
+@pytest.mark.parametrize(("text", "is_heard"), [("okay", True), ("stop", False)])
+def test_the_source_ends_while_the_reply_is_held(
+    virtual_time: Run, listen_s: float, text: str, is_heard: bool
+) -> None:
+    talk = virtual_time(spoken_over((3.5, 0.4, text), listen_s=listen_s))
+    question = next(closed for closed in talk.closed if closed.turn == 1)
+    assert question.outcome is Outcome.ANSWERED
+    if talk.of(ReplyHeld):
+        assert (question.heard == REPLY) is is_heard
+    assert len({closed.turn for closed in talk.closed}) == len(talk.closed)
+
+
+def test_a_recogniser_that_fails_at_the_intrusion_lets_the_reply_go_on(virtual_time: Run) -> None:
+    deaf = TurnByTurnAsr("count", "", fail_at=FailAt(2, EngineError("broke")))
+    talk = virtual_time(spoken_over((3.5, 0.3, ""), stages={"asr": deaf}))
+    intrusion, question = talk.closed
+    assert intrusion.outcome is Outcome.DISMISSED
+    assert intrusion.failure == "broke"
+    assert question.heard == REPLY
+
+
+def test_voice_activity_that_fails_for_good_during_a_hold_ends_cleanly(virtual_time: Run) -> None:
+    class Breaking(ScriptedVad):
+        frames = 0
+
+        async def probability(self, frame: Any) -> float:
+            self.frames += 1
+            if self.frames > 3.8 / 0.032:
+                raise EngineError("gone")
+            return await super().probability(frame)
+
+    events: list[Any] = []
+
+    async def main() -> None:
+        microphone = VirtualMicrophone(block_ms=10)
+        speaker = VirtualSpeaker(RATE_HZ, block_ms=10, output_latency_ms=20)
+        stages = scripted(
+            vad=Breaking(), asr=TurnByTurnAsr("count", ""), llm=ScriptedLlm({"count": REPLY})
+        )
+        session = Session(
+            microphone,
+            speaker,
+            stages,
+            history=History("", max_tokens=1000),
+            rules=SessionRules(interruption=InterruptionRules(5000)),
+            notify=events.append,
+        )
+        microphone.play(speech(1.0), not_before_s=0.5)
+        microphone.play(tone(8.0), not_before_s=3.4)
+        with pytest.raises(EngineError, match="gone"):
+            await session.run()
+
+    virtual_time(main())
+    assert any(isinstance(event, ReplyHeld) for event in events)
+    closed = [event for event in events if isinstance(event, TurnClosed)]
+    assert sorted(each.turn for each in closed) == [1, 2]
+    assert {each.turn: each.outcome for each in closed}[1] is Outcome.ANSWERED
+
+
+def test_a_click_shorter_than_a_turn_lets_the_reply_go_on(virtual_time: Run) -> None:
+    rules = SessionRules(endpointer=EndpointerRules(barge_in_ms=32, min_speech_ms=100))
+    stages = scripted(asr=TurnByTurnAsr("count", ""), llm=ScriptedLlm({"count": REPLY}))
+    talk = virtual_time(
+        converse([(0.5, speech(1.0)), (3.5, tone(0.05))], stages=stages, rules=rules)
+    )
+    assert talk.of(ReplyResumed)
+    assert [closed.outcome.value for closed in talk.closed] == ["dismissed", "answered"]
+    assert talk.closed[-1].heard == REPLY
+
+
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0.0, 1.2),
+            st.floats(0.03, 1.0),
+            st.sampled_from(["", "okay", "mm hm yeah", "stop", "tell me more"]),
+        ),
+        min_size=1,
+        max_size=5,
+    ),
+    st.sampled_from([0.002, 0.05, 0.3]),
+)
+def test_whatever_is_said_over_the_bot_nothing_is_lost_or_left_open(
+    virtual_time: Run, intrusions: Sequence[tuple[float, float, str]], tts_latency_s: float
+) -> None:
+    """Each turn closes once; what stands in the history was heard, in order and only once."""
+    at_s, placed = 3.1, []
+    for gap_s, length_s, text in intrusions:
+        at_s += gap_s
+        placed.append((at_s, length_s, text))
+        at_s += length_s
+    talk = virtual_time(spoken_over(*placed, stages={"tts": ScriptedTts(latency_s=tts_latency_s)}))
+    turns = [closed.turn for closed in talk.closed]
+    assert sorted(turns) == list(range(1, len(turns) + 1))
+    held, barged_in, resumed = (talk.of(kind) for kind in (ReplyHeld, BargedIn, ReplyResumed))
+    assert len(held) <= len(barged_in) + len(resumed)
+    heard = {each.turn: each.heard_text for each in talk.history.exchanges}
+    for closed in talk.closed:
+        if closed.outcome in (Outcome.ACKNOWLEDGED, Outcome.DISMISSED):
+            assert closed.turn not in heard
+            assert not closed.heard
+        if closed.outcome is Outcome.ANSWERED:
+            assert closed.reply.startswith(closed.heard)
+            assert heard[closed.turn] == closed.heard
