@@ -287,6 +287,13 @@ class BenchSettings(_Section):
         le=60.0,
         description="Quiet between two turns of a caller's conversation, from clip to clip.",
     )
+    hang_up_after_s: float | None = Field(
+        default=None,
+        ge=0.0,
+        le=60.0,
+        description="How much of the reply to their last turn callers hear out before they hang "
+        "up, which shortens a run; none is all of it.",
+    )
     seed: int = Field(
         default=0,
         ge=0,

@@ -77,8 +77,7 @@ class _Turn:
     answer: Answer | None = None
     task: asyncio.Task[None] | None = None
     drafts_started: int = 0
-    drafts_discarded: int = 0
-    discarded_tokens: int = 0
+    discarded: list[Answer] = field(default_factory=list)
 
 
 class Session:
@@ -280,8 +279,7 @@ class Session:
             return
         turn.answer.silence()
         turn.task.cancel()
-        turn.drafts_discarded += 1
-        turn.discarded_tokens += turn.answer.tokens
+        turn.discarded.append(turn.answer)
         self._notify(DraftDropped(turn.number, turn.answer.tokens))
         turn.task = turn.answer = None
 
@@ -344,8 +342,7 @@ class Session:
         turn.is_closed = True
         answer = turn.answer
         if answer is not None and outcome is Outcome.MERGED:
-            turn.drafts_discarded += 1
-            turn.discarded_tokens += answer.tokens
+            turn.discarded.append(answer)
         heard = answer.heard_text(heard_until_s) if answer is not None else ""
         if outcome is Outcome.ANSWERED:
             self._history.set_heard(turn.number, heard)
@@ -364,8 +361,9 @@ class Session:
                 speech_end_s=turn.speech_end_s,
                 timeline=answer.timeline.copy() if answer is not None else Timeline(),
                 drafts_started=turn.drafts_started,
-                drafts_discarded=turn.drafts_discarded,
-                discarded_tokens=turn.discarded_tokens,
+                drafts_discarded=len(turn.discarded),
+                discarded_tokens=sum(draft.tokens for draft in turn.discarded),
+                discarded_cpu_s=sum(draft.cpu_s for draft in turn.discarded),
                 failure=answer.failure if answer is not None else None,
             )
         )

@@ -33,6 +33,7 @@ __all__ = [
     "SCHEMA",
     "AudioPath",
     "Distribution",
+    "DraftTotals",
     "Drafts",
     "GroupSummary",
     "Host",
@@ -66,12 +67,38 @@ class Drafts:
         used: how many became the reply (0 or 1).
         discarded: how many were thrown away.
         discarded_tokens: what the language model wrote for those in vain.
+        discarded_cpu_s: processor seconds that the engines' own threads spent on those; None in a
+            file that does not tell.
+        won_ms: how much of the used draft's work was done before the commit; None if none was used.
     """
 
     started: int = 0
     used: int = 0
     discarded: int = 0
     discarded_tokens: int = 0
+    discarded_cpu_s: float | None = None
+    won_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DraftTotals:
+    """The drafts of some turns together.
+
+    Attributes:
+        started: how many were begun.
+        used: how many became the reply.
+        discarded: how many were thrown away.
+        discarded_tokens: what the language model wrote for those in vain.
+        discarded_cpu_s: processor seconds spent on those; None if no turn tells.
+        won_ms_p50: the median of what a used draft won; None without any.
+    """
+
+    started: int
+    used: int
+    discarded: int
+    discarded_tokens: int
+    discarded_cpu_s: float | None
+    won_ms_p50: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +149,8 @@ class TurnRecord:
         underruns: how often the sink ran dry while the reply was not over.
         failure: what went wrong, one line; None when nothing did.
         warmup: the turn was played first and is not counted.
+        cpu_s: processor seconds of the process and its children while the caller was played; the
+            turns of a conversation share them equally. None in a file that does not tell.
     """
 
     caller: str
@@ -148,6 +177,7 @@ class TurnRecord:
     underruns: int = 0
     failure: str | None = None
     warmup: bool = False
+    cpu_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +303,7 @@ class GroupSummary:
         voice_to_voice_ms: of every turn that has a figure, cut-ins and late replies included.
         word_error_rate: of the rows with a text; None without any.
         draft_hit_rate: drafts used over drafts started; None when none was started.
+        drafts: what drafts cost and won; None in a file that does not tell.
     """
 
     turns: int
@@ -286,6 +317,7 @@ class GroupSummary:
     voice_to_voice_ms: Distribution
     word_error_rate: float | None
     draft_hit_rate: float | None
+    drafts: DraftTotals | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 from voicebot.audio.loudness import audible_spans
 from voicebot.bench.record import Drafts, Span, TurnRecord
 from voicebot.events import Outcome
-from voicebot.timeline import Mark, Part, Timeline, break_down, work_came_last
+from voicebot.timeline import (
+    Mark,
+    Part,
+    Timeline,
+    break_down,
+    won_by_draft_s,
+    work_came_last,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +79,7 @@ def score(
     bot_spans: Sequence[tuple[float, float]],
     closed: Sequence[TurnClosed],
     underruns: int = 0,
+    cpu_s: float | None = None,
     is_warmup: bool = False,
 ) -> TurnRecord:
     """The record of one turn.
@@ -81,6 +89,7 @@ def score(
         bot_spans: all stretches in which the bot could be heard during the conversation.
         closed: all turns of the conversation that the session took note of.
         underruns: of the sink while this turn lasted.
+        cpu_s: processor seconds of this turn.
         is_warmup: not to be counted.
     """
     end_s = turn.true_end_s
@@ -95,8 +104,9 @@ def score(
     if audible_s is not None:
         breakdown = break_down(timeline, end_s=end_s, audible_s=audible_s)
         timeline.mark(Mark.AUDIBLE, audible_s)
+    won_s = None if answer is None else won_by_draft_s(answer.timeline)
     started = sum(item.drafts_started for item in own)
-    used = int(answer is not None)
+    used = int(won_s is not None)
     return TurnRecord(
         caller=turn.label.name,
         kind=turn.label.kind,
@@ -115,6 +125,8 @@ def score(
             used=used,
             discarded=started - used,
             discarded_tokens=sum(item.discarded_tokens for item in own),
+            discarded_cpu_s=sum(item.discarded_cpu_s for item in own),
+            won_ms=None if won_s is None else won_s * 1000.0,
         ),
         text=turn.label.text,
         heard=answer.heard if answer is not None else "",
@@ -129,6 +141,7 @@ def score(
         underruns=underruns,
         failure=next((item.failure for item in own if item.failure), None),
         warmup=is_warmup,
+        cpu_s=cpu_s,
     )
 
 

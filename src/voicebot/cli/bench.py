@@ -154,6 +154,7 @@ class _Bench:
                     turn_gap_s=settings.bench.turn_gap_s,
                     warmup_turns=settings.bench.warmup_turns,
                     seed=settings.bench.seed,
+                    hang_up_after_s=settings.bench.hang_up_after_s,
                 ),
                 on_turn=self._print_turn,
             )
