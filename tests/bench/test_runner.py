@@ -10,8 +10,9 @@ import pytest
 
 from voicebot.audio.files import write_wav
 from voicebot.bench.callers import Caller, CallerTurn
+from voicebot.bench.conversation import RunnerRules
 from voicebot.bench.meters import ProcessMeter
-from voicebot.bench.runner import BenchRunner, Measurements, RunnerRules
+from voicebot.bench.runner import BenchRunner, Measurements
 from voicebot.engines.scripted import (
     ScriptedAsr,
     ScriptedLlm,

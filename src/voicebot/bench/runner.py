@@ -10,19 +10,20 @@ from dataclasses import dataclass, field
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from voicebot.bench.conversation import Conversation, RunnerRules
+from voicebot.bench.conversation import Conversation
 from voicebot.bench.meters import LoopStallMeter, ProcessMeter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from voicebot.bench.callers import Caller
+    from voicebot.bench.conversation import RunnerRules
     from voicebot.bench.record import TurnRecord
     from voicebot.history import History
     from voicebot.session import SessionRules
     from voicebot.stages import Stages
 
-__all__ = ["BenchRunner", "Measurements", "RunnerRules"]
+__all__ = ["BenchRunner", "Measurements"]
 
 
 @dataclass(slots=True)

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PLAIN", "Play", "Variant", "engine_settings", "parse_variants", "play_schedule"]
 
-PLAIN_NAME = "plain"
-
 _KEY = r"[a-z_]+(?:\.[a-z_0-9]+)*"
 _BETWEEN_ASSIGNMENTS = re.compile(rf",(?={_KEY}=)")
 _NAMED = re.compile(rf"(?P<name>[^:=]+):(?P<rest>{_KEY}=.*)", re.DOTALL)
@@ -43,7 +41,7 @@ class Variant:
     assignments: tuple[str, ...] = ()
 
 
-PLAIN = Variant(PLAIN_NAME)
+PLAIN = Variant("plain")
 """The configuration as it is."""
 
 

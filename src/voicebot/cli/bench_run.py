@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 from voicebot.bench.alternation import Player, play_alternately
 from voicebot.bench.comparison import compare, write_comparison
 from voicebot.bench.comparison_table import comparison_table
+from voicebot.bench.conversation import RunnerRules
 from voicebot.bench.meta import run_meta, source_commit
 from voicebot.bench.record import AudioPath, ModelUsed, Run, TurnRecord, write_run
-from voicebot.bench.runner import BenchRunner, Measurements, RunnerRules
+from voicebot.bench.runner import BenchRunner, Measurements
 from voicebot.bench.summary import summarise
 from voicebot.bench.table import summary_table
 from voicebot.bench.variants import engine_settings
