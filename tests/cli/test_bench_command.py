@@ -12,6 +12,7 @@ import pytest
 from voicebot.audio.files import write_wav
 from voicebot.bench.record import validate_run, write_run
 from voicebot.cli.main import run
+from voicebot.config import setting_specs
 from voicebot.engines.scripted import (
     ScriptedAsr,
     ScriptedLlm,
@@ -195,3 +196,37 @@ def test_a_variant_with_an_unknown_setting_exits_with_2_before_anything_is_loade
     shown = capsys.readouterr()
     assert "turns.soft_end_ms" in shown.err
     assert "Loading" not in shown.err
+
+
+@pytest.mark.skipif(
+    not {"turns.rule", "turns.eagerness"} <= setting_specs().keys(),
+    reason="there is no choice of rules to sweep over",
+)
+def test_a_sweep_plays_the_default_and_every_point(
+    callers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    more = ["--sweep", "--hang-up-after", "0.1", "--points", "fused=0,1"]
+    more += ["--points", "silence=0.5", "--points", "smart-turn="]
+    assert bench(callers, out, *more) == 0
+    data = json.loads((out / "sweep.json").read_text(encoding="utf-8"))
+    assert [(each["rule"], each["eagerness"]) for each in data["points"]] == [
+        ("fused", 0.0),
+        ("fused", 0.5),
+        ("fused", 1.0),
+        ("silence", 0.5),
+    ]
+    assert [each["is_default"] for each in data["points"]] == [False, True, False, False]
+    assert (out / "sweep.html").read_text(encoding="utf-8").count("sweep-point") >= 4
+    assert (out / "silence-0.5" / "run.json").exists()
+    shown = capsys.readouterr()
+    assert data["verdict"].split(".")[0][:40] in shown.out
+    assert "sweep.html" in shown.out
+
+
+def test_a_sweep_takes_no_variants(
+    callers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bench(callers, tmp_path / "out", "--sweep", "--vary", "turns.onset_ms=50") == 2
+    assert "--vary" in capsys.readouterr().err
+    assert bench(callers, tmp_path / "out", "--points", "fused=0") == 2

@@ -25,13 +25,18 @@ def comparison_table(comparison: Comparison) -> RenderableType:
         parts.append(_differences(comparison))
     if comparison.latency_kinds:
         parts.append(Text(f"Latencies are of the kinds {', '.join(comparison.latency_kinds)}."))
-    parts.append(Text("In brackets: 95 % intervals, resampled by speaker; differences are paired."))
+    parts.append(
+        Text(
+            "Latencies in ms, CPU a turn, differences of pauses cut in percentage points. Below "
+            "each: its 95 % interval, resampled by speaker; differences are paired."
+        )
+    )
     return Group(*parts)
 
 
 def _figures(comparison: Comparison) -> Table:
     table = _table("variant")
-    for heading in ("p50 ms", "mean ms", "p95 ms", "pauses cut", "cut-ins", "misses", "CPU s"):
+    for heading in ("p50", "mean", "p95", "pauses cut", "cut-ins", "misses", "CPU s"):
         table.add_column(heading, justify="right")
     for variant in comparison.variants:
         table.add_row(variant.name, *_row(variant.figures))
@@ -44,9 +49,9 @@ def _row(figures: VariantFigures) -> tuple[str, ...]:
         _cell(latencies.p50, latencies.p50_ci95),
         _cell(latencies.mean, latencies.mean_ci95),
         _cell(latencies.p95, latencies.p95_ci95),
-        f"{figures.pauses_cut_into} of {figures.pauses}"
+        f"{figures.pauses_cut_into}/{figures.pauses}"
         + _interval(figures.pause_cut_in_rate.ci95, scale=100, unit=" %"),
-        f"{figures.cut_ins} of {figures.turns}",
+        f"{figures.cut_ins}/{figures.turns}",
         str(figures.missed),
         _estimate(figures.cpu_seconds_per_turn, digits=2),
     )
@@ -55,7 +60,7 @@ def _row(figures: VariantFigures) -> tuple[str, ...]:
 def _differences(comparison: Comparison) -> Table:
     first, *others = comparison.variants
     table = _table(f"less {first.name}")
-    for heading in ("p50 ms", "mean ms", "p95 ms", "pauses cut, points", "CPU s", "turns"):
+    for heading in ("p50", "mean", "p95", "pauses cut", "CPU s", "turns"):
         table.add_column(heading, justify="right")
     for variant in others:
         difference = variant.difference
@@ -105,4 +110,4 @@ def _interval(
     if interval is None:
         return ""
     low, high = interval
-    return f" [{scale * low:.{digits}f} to {scale * high:.{digits}f}{unit}]"
+    return f"\n{scale * low:.{digits}f} to {scale * high:.{digits}f}{unit}"

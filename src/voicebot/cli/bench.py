@@ -13,6 +13,7 @@ from voicebot.bench.callers import load_callers, recorded_callers_dir
 from voicebot.bench.files import write_text_atomically
 from voicebot.bench.variants import parse_variants
 from voicebot.cli.bench_run import BenchRun, ShownRun
+from voicebot.cli.bench_sweep import plan_swept_run
 from voicebot.cli.context import takes_settings
 from voicebot.errors import OutputError
 
@@ -60,7 +61,19 @@ _PROBE_BYTES = 256 * 1024  # about what a short run takes
 @click.option(
     "--latency-kinds",
     metavar="KIND[,...]",
-    help="With --vary: compare the latencies of these kinds only.",
+    help="With --vary and --sweep: take latencies from turns of these kinds only.",
+)
+@click.option(
+    "--sweep",
+    is_flag=True,
+    help="Play points of turns.eagerness by turns, with smart-turn alone and voice activity "
+    "alone beside it: latency against cut-ins, as sweep.html.",
+)
+@click.option(
+    "--points",
+    multiple=True,
+    metavar="RULE=E[,...]",
+    help="With --sweep: the points of this rule's curve; may be repeated.",
 )
 @takes_settings
 def bench_command(
@@ -74,6 +87,8 @@ def bench_command(
     hang_up_after_s: float | None,
     varied: tuple[str, ...],
     latency_kinds: str | None,
+    sweep: bool,
+    points: tuple[str, ...],
 ) -> None:
     """Measure how fast it answers.
 
@@ -87,8 +102,15 @@ def bench_command(
         .with_flag("bench.hang_up_after_s", "--hang-up-after", hang_up_after_s)
     )
     settings = context.settings
-    variants = parse_variants(varied)
-    shown = ShownRun(_kinds(latency_kinds))
+    if sweep and varied:
+        raise click.UsageError("--sweep plays its own variants; leave --vary out")
+    if points and not sweep:
+        raise click.UsageError("--points belongs to --sweep")
+    kinds = _kinds(latency_kinds)
+    if sweep:
+        variants, shown = plan_swept_run(context, points, kinds)
+    else:
+        variants, shown = parse_variants(varied), ShownRun(kinds)
     folder = settings.bench.callers_dir or recorded_callers_dir()
     callers = load_callers(folder, kind, limit, settings.bench.seed)
     started_at = datetime.now().astimezone()

@@ -49,12 +49,13 @@ class ShownRun:
 
     Attributes:
         latency_kinds: the kinds of callers of which latencies are compared; empty means all.
-        write: writes more files into the run's folder, and gives their names.
+        write: writes more files into the run's folder, given the first variant's run too, and
+            gives their names.
         print_more: prints what they say.
     """
 
     latency_kinds: tuple[str, ...] = ()
-    write: Callable[[Comparison, Path], Sequence[str]] = lambda _, __: ()
+    write: Callable[[Comparison, Run, Path], Sequence[str]] = lambda *_: ()
     print_more: Callable[[Comparison], None] = lambda _: None
 
 
@@ -234,7 +235,7 @@ class BenchRun:
         if comparison is None:
             return ["run.json", "report.html"]
         write_comparison(comparison, folder / "comparison.json")
-        return ["comparison.json", *self._shown.write(comparison, folder)]
+        return ["comparison.json", *self._shown.write(comparison, runs[0][1], folder)]
 
     def _compared(self) -> Comparison:
         return compare(
