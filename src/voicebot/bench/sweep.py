@@ -112,6 +112,8 @@ class Sweep:
     @property
     def verdict(self) -> str:
         """Whether any point dominates the default, in a sentence or two."""
+        if self.default.result.figures.pause_cut_in_rate.value is None:
+            return "These callers make no pauses, so nothing here tells speed from rudeness."
         if not self.dominating:
             return (
                 "No measured point dominates the default: none has both no more cut-ins and no "

@@ -19,9 +19,9 @@ def sweep_table(sweep: Sweep) -> RenderableType:
     """What ``voicebot bench --sweep`` prints: a row a point, and whether any beats the default."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("rule")
-    for heading in ("eagerness", "pauses cut", "mean ms", "p50 ms", "p95 ms", "misses"):
+    for heading in ("eagerness", "pauses cut", "mean ms", "p50", "p95", "misses"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("")
+    table.add_column("", no_wrap=True, min_width=9)
     for rule in sweep.rules:
         for point in sweep.points:
             if point.rule != rule:

@@ -107,8 +107,8 @@ class BenchRun:
         for member in self._members:
             if member.engines not in self._engines:
                 self._engines[member.engines] = prepare_models(member.context)
-        turns = sum(len(caller.turns) for caller in callers)
-        self._total = turns * len(self._members)
+        self._turns = sum(len(caller.turns) for caller in callers)
+        self._total = self._turns * len(self._members)
         self._counted = 0
 
     @property
@@ -153,7 +153,7 @@ class BenchRun:
             self._startup_s = max(each.startup_s for each in loaded.values())
             each_ = f", each played to {len(self._members)} variants" if self._has_several else ""
             self._context.error_console.print(
-                f"Callers: {len(self._callers)}, turns: {self._total}{each_}. They speak in real "
+                f"Callers: {len(self._callers)}, turns: {self._turns}{each_}. They speak in real "
                 "time; Ctrl-C ends the run and keeps what was measured."
             )
             players = [self._player(each, loaded[each.engines]) for each in self._members]
