@@ -110,6 +110,11 @@ class Conversation:
             last_speech_start_s = self._starts_s[-1] + caller.turns[-1].speech[-1][0]
             self._hang_up = HangUp(rules.hang_up_after_s, last_speech_start_s)
 
+    @property
+    def starts_s(self) -> tuple[float, ...]:
+        """The instant of the first sample of each turn's clip, on the event loop's clock."""
+        return tuple(self._starts_s)
+
     async def hold(self) -> None:
         """Talk until the last turn has been answered, or missed, or the caller hangs up.
 
