@@ -79,6 +79,9 @@ def test_every_setting_is_described_and_every_number_has_a_range(key: str) -> No
     if spec.value_type in (int, float):
         assert spec.minimum is not None
         assert spec.maximum is not None
+        if spec.default is None:
+            assert spec.optional
+            return
         assert isinstance(spec.default, (int, float))
         assert spec.minimum <= spec.default <= spec.maximum
 

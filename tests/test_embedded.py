@@ -13,8 +13,9 @@ import pytest
 
 from voicebot.audio.files import read_audio
 from voicebot.bench.callers import Caller, load_callers, recorded_callers_dir
+from voicebot.bench.conversation import RunnerRules
 from voicebot.bench.record import BREAKDOWN_STAGES, TurnRecord, from_json, validate_run
-from voicebot.bench.runner import BenchRunner, Measurements, RunnerRules
+from voicebot.bench.runner import BenchRunner, Measurements
 from voicebot.bench.statistics import word_errors
 from voicebot.cascade import running_stages
 from voicebot.config import Settings

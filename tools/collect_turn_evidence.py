@@ -143,7 +143,10 @@ def _collect(
             "length_ms": None if label == "end" else round(silence.length_ms),
             "late_ms": round((silence.end_s - turn.true_end_s) * 1000),
             "looks": [
-                [look_ms, round(detector.completion(cut(start_s, silence.end_s + look_ms / 1e3)), 4)]
+                [
+                    look_ms,
+                    round(detector.completion(cut(start_s, silence.end_s + look_ms / 1e3)), 4),
+                ]
                 for look_ms in _LOOKS_MS
                 if look_ms <= silence.length_ms
             ],
@@ -156,7 +159,9 @@ def _collect(
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("out", type=Path, help="where the evidence goes, one JSON object a line")
     parser.add_argument("folders", type=Path, nargs="*", help="folders of callers")
     arguments = parser.parse_args()

@@ -66,7 +66,9 @@ def _silence(row: dict[str, Any]) -> _Silence:
     )
 
 
-def _fit(matrix: NDArray[np.float64], is_end: NDArray[np.bool_], pause_mean_ms: float) -> FusedModel:
+def _fit(
+    matrix: NDArray[np.float64], is_end: NDArray[np.bool_], pause_mean_ms: float
+) -> FusedModel:
     means, spreads = matrix.mean(0), matrix.std(0) + 1e-9
     fitted = LogisticRegression(C=_PENALTY).fit((matrix - means) / spreads, is_end)
     weights = fitted.coef_[0] / spreads

@@ -16,6 +16,7 @@ from voicebot.events import StageFailed
 from voicebot.reply import Reply, ReplyRules
 from voicebot.timeline import Mark, Part, Timeline
 from voicebot.turns.evidence import Reading
+from voicebot.work_account import WorkAccount, charged_to
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -77,6 +78,7 @@ class Answer:
         self._is_silenced = False
         self._is_free = asyncio.Event()
         self._is_free.set()
+        self._account = WorkAccount()
         self._timeline = Timeline()
         self._timeline.mark(Mark.SPEECH_END, speech_end_s)
         self._timeline.mark(Mark.SOFT_END, soft_end_s)
@@ -95,6 +97,11 @@ class Answer:
     def tokens(self) -> int:
         """What the language model has spent on it."""
         return sum(reply.tokens for reply in self._replies)
+
+    @property
+    def cpu_s(self) -> float:
+        """Processor seconds that the engines' threads have spent on it."""
+        return self._account.thread_s
 
     @property
     def failure(self) -> str | None:
@@ -148,7 +155,8 @@ class Answer:
         Whether anything was said shows in ``starts_s``. It does not end while it is held.
         """
         try:
-            await self._answer()
+            with charged_to(self._account):
+                await self._answer()
         except Exception as error:  # noqa: BLE001  # a bug costs a turn, not the conversation
             if self._is_silenced:
                 raise asyncio.CancelledError from None

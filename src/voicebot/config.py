@@ -136,7 +136,8 @@ class TurnsSettings(_Section):
         default=1500, description="Silence that ends a turn whatever it sounds like; not for plain."
     )
     sure_wait_ms: _WaitMs = Field(
-        default=200, description="With rule=plain: silence that ends a turn which sounds surely complete."
+        default=200,
+        description="With rule=plain: silence that ends a turn which sounds surely complete.",
     )
     likely_wait_ms: _WaitMs = Field(
         default=500,
@@ -310,6 +311,13 @@ class BenchSettings(_Section):
         ge=0.0,
         le=60.0,
         description="Quiet between two turns of a caller's conversation, from clip to clip.",
+    )
+    hang_up_after_s: float | None = Field(
+        default=None,
+        ge=0.0,
+        le=60.0,
+        description="How much of the reply to their last turn callers hear out before they hang "
+        "up, which shortens a run; none is all of it.",
     )
     seed: int = Field(
         default=0,

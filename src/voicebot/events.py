@@ -209,6 +209,7 @@ class TurnClosed:
         drafts_started: replies begun for this turn, the played one included.
         drafts_discarded: those thrown away.
         discarded_tokens: what those had cost the language model.
+        discarded_cpu_s: what those had cost the engines' threads, in processor seconds.
         failure: the error line, if a stage failed.
     """
 
@@ -224,6 +225,7 @@ class TurnClosed:
     drafts_discarded: int
     discarded_tokens: int
     failure: str | None
+    discarded_cpu_s: float = 0.0
 
 
 Event: TypeAlias = (

@@ -11,7 +11,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-__all__ = ["Breakdown", "Mark", "Part", "Span", "Timeline", "break_down", "work_came_last"]
+__all__ = [
+    "Breakdown",
+    "Mark",
+    "Part",
+    "Span",
+    "Timeline",
+    "break_down",
+    "won_by_draft_s",
+    "work_came_last",
+]
 
 
 class Part(Enum):
@@ -96,6 +105,21 @@ def work_came_last(timeline: Timeline) -> bool:
     work = timeline.work()
     commit_s = timeline.marks.get(Mark.COMMIT)
     return bool(work) and commit_s is not None and work[-1].end_s > commit_s
+
+
+def won_by_draft_s(timeline: Timeline) -> float | None:
+    """How much of the models' work on the first sound was done before the commit, in seconds.
+
+    By as much the reply would have come later, had the same work begun at the commit. None if no
+    work had begun by then, so that the reply was no draft.
+    """
+    commit_s = timeline.marks.get(Mark.COMMIT)
+    before = (
+        [] if commit_s is None else [span for span in timeline.work() if span.start_s < commit_s]
+    )
+    if commit_s is None or not before:
+        return None
+    return sum(min(span.end_s, commit_s) - span.start_s for span in before)
 
 
 def break_down(timeline: Timeline, *, end_s: float, audible_s: float) -> Breakdown | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from voicebot.events import Outcome, TurnClosed
@@ -29,7 +29,8 @@ class Turn:
         is_closed: whether all is said of it.
         answer: the present draft, or the reply.
         task: what runs it.
-        drafts_started, drafts_discarded, discarded_tokens: what drafts have cost.
+        drafts_started: how many answers were begun for it.
+        discarded: those made in vain.
     """
 
     number: int
@@ -41,8 +42,7 @@ class Turn:
     answer: Answer | None = None
     task: asyncio.Task[None] | None = None
     drafts_started: int = 0
-    drafts_discarded: int = 0
-    discarded_tokens: int = 0
+    discarded: list[Answer] = field(default_factory=list)
 
     def was_audible(self, before_s: float) -> bool:
         """Whether its reply had begun to be heard before an instant."""
@@ -52,8 +52,7 @@ class Turn:
     def count_discarded(self) -> None:
         """Its draft was made in vain."""
         if self.answer is not None:
-            self.drafts_discarded += 1
-            self.discarded_tokens += self.answer.tokens
+            self.discarded.append(self.answer)
 
     def facts(self, outcome: Outcome, heard_until_s: float) -> TurnClosed:
         """All there is to know about it once it is over.
@@ -73,7 +72,8 @@ class Turn:
             speech_end_s=self.speech_end_s,
             timeline=answer.timeline.copy() if answer is not None else Timeline(),
             drafts_started=self.drafts_started,
-            drafts_discarded=self.drafts_discarded,
-            discarded_tokens=self.discarded_tokens,
+            drafts_discarded=len(self.discarded),
+            discarded_tokens=sum(draft.tokens for draft in self.discarded),
+            discarded_cpu_s=sum(draft.cpu_s for draft in self.discarded),
             failure=answer.failure if answer is not None else None,
         )

@@ -11,9 +11,11 @@ import asyncio
 import contextlib
 import queue
 import threading
+import time
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from voicebot.errors import EngineError, EngineStuckError, VoicebotError, as_expected
+from voicebot.work_account import WorkAccount, current_account
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
@@ -35,6 +37,20 @@ class _End:
         self.error = error
 
 
+class _Meter:
+    """Charges what this thread has worked since it was made, or since it last charged."""
+
+    def __init__(self, account: WorkAccount | None) -> None:
+        self._account = account
+        self._since_s = time.thread_time()
+
+    def charge(self) -> None:
+        now_s = time.thread_time()
+        if self._account is not None:
+            self._account.charge(now_s - self._since_s)
+        self._since_s = now_s
+
+
 class _Relay(Generic[ItemT]):
     """Carries a generator's items from the engine's thread to one reader on the loop."""
 
@@ -44,18 +60,22 @@ class _Relay(Generic[ItemT]):
         self.slots = threading.Semaphore(ahead)
         self.stop = threading.Event()
         self.done = threading.Event()
+        self._account = current_account()
 
     def carry(self, make: Callable[[], Iterator[ItemT]]) -> None:
         """Run the generator to its end or until ``stop``; on the engine's thread."""
         error: BaseException | None = None
+        meter = _Meter(self._account)
         try:
             if not self.stop.is_set():
                 for item in make():
+                    meter.charge()
                     self._hand_over(item)
                     if not self._wait_for_slot():
                         break
         except BaseException as raised:  # noqa: BLE001  # crosses to the reader
             error = raised
+        meter.charge()
         self.done.set()
         self._hand_over(_End(error))
 
@@ -126,10 +146,15 @@ class Worker(Generic[EngineT]):
             EngineStuckError: no result within the worker's time.
             EngineError: what the engine raised, now or in an earlier ``post``.
         """
+        account = current_account()
 
         def work() -> ResultT:
             self._raise_posted_error()
-            return function(self.engine)
+            meter = _Meter(account)
+            try:
+                return function(self.engine)
+            finally:
+                meter.charge()
 
         return await self._submit(work, timeout_s=self._timeout_s)
 

@@ -10,8 +10,9 @@ import pytest
 
 from voicebot.audio.files import write_wav
 from voicebot.bench.callers import Caller, CallerTurn
+from voicebot.bench.conversation import RunnerRules
 from voicebot.bench.meters import ProcessMeter
-from voicebot.bench.runner import BenchRunner, Measurements, RunnerRules
+from voicebot.bench.runner import BenchRunner, Measurements
 from voicebot.engines.scripted import (
     ScriptedAsr,
     ScriptedLlm,
@@ -153,3 +154,53 @@ def test_the_process_meter_sees_this_process() -> None:
     meter = ProcessMeter()
     assert meter.cpu_seconds() > 0
     assert meter.peak_rss_mib > 10
+
+
+def test_hanging_up_shortens_only_what_is_heard_of_the_reply(
+    tmp_path: Path, virtual_time: Callable[[Any], Any]
+) -> None:
+    caller = single(clip(tmp_path, "a.wav", (0.3, 1.3)))
+    heard_out, hung_up = Measurements(), Measurements()
+    virtual_time(runner().run([caller], heard_out))
+    virtual_time(runner(hang_up_after_s=0.5).run([caller], hung_up))
+    (whole,), (cut,) = heard_out.turns, hung_up.turns
+    assert cut.voice_to_voice_ms == pytest.approx(whole.voice_to_voice_ms)
+    assert cut.breakdown_ms == pytest.approx(whole.breakdown_ms)
+    assert cut.drafts.won_ms == pytest.approx(whole.drafts.won_ms)
+    assert (cut.outcome, cut.transcript, cut.missed) == ("answered", whole.transcript, False)
+    (start_s, end_s) = cut.bot_audio[0]
+    assert 0.5 <= end_s - start_s < 0.6
+    assert whole.heard.startswith(cut.heard)
+    assert len(cut.heard) < len(whole.heard)
+
+
+def test_nobody_hangs_up_before_the_last_turn_or_within_the_clip(
+    tmp_path: Path, virtual_time: Callable[[Any], Any]
+) -> None:
+    first, second = (clip(tmp_path, f"{name}.wav", (0.3, 1.0), (1.8, 2.6)) for name in "ab")
+    measured = Measurements()
+    virtual_time(
+        runner(hang_up_after_s=0.0).run([Caller("talk", "exchange", (first, second))], measured)
+    )
+    talked, last = measured.turns
+    assert talked.heard == talked.reply
+    assert last.voice_to_voice_ms is not None
+    assert last.cut_in, "the scripted detector is always sure"
+    assert last.audible_s is not None
+    assert last.audible_s > 2.6, "a reply into the pause is none to hang up on"
+
+
+def test_what_a_draft_cost_and_won_is_recorded(
+    tmp_path: Path, virtual_time: Callable[[Any], Any]
+) -> None:
+    measured = Measurements()
+    caller = single(clip(tmp_path, "a.wav", (0.3, 1.3)))
+    virtual_time(runner(ScriptedLlm(prefill_s=0.01, token_s=0.005)).run([caller], measured))
+    (turn,) = measured.turns
+    assert turn.drafts.used == 1
+    work_ms = sum(span.end_ms - span.start_ms for span in turn.spans if span.hidden)
+    assert turn.drafts.won_ms is not None
+    assert turn.drafts.won_ms > 25, "10 ms of finishing, 10 of reading, 5 for each word"
+    assert turn.drafts.won_ms == pytest.approx(work_ms, abs=2)
+    assert turn.drafts.discarded_cpu_s == 0.0
+    assert turn.cpu_s is not None

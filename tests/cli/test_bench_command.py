@@ -12,6 +12,7 @@ import pytest
 from voicebot.audio.files import write_wav
 from voicebot.bench.record import validate_run, write_run
 from voicebot.cli.main import run
+from voicebot.config import setting_specs
 from voicebot.engines.scripted import (
     ScriptedAsr,
     ScriptedLlm,
@@ -55,7 +56,7 @@ def _scripted_stages(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("voicebot.cli.startup.running_stages", running)
     monkeypatch.setattr("voicebot.cli.startup.engine_factories", lambda *_: None)
-    monkeypatch.setattr("voicebot.cli.bench._Bench._models_used", lambda _: [])
+    monkeypatch.setattr("voicebot.cli.bench_run.BenchRun._models_used", lambda *_: [])
     monkeypatch.setattr("voicebot.cli.startup.ModelStore.is_ready", lambda *_: True)
 
 
@@ -113,7 +114,7 @@ def test_a_disk_that_fills_up_during_the_run_loses_nothing(
             raise OutputError("cannot write: No space left on device")
         write_run(run_, path)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("voicebot.cli.bench.write_run", full)
+    monkeypatch.setattr("voicebot.cli.bench_run.write_run", full)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     assert bench(callers, tmp_path / "out") == 1
@@ -160,3 +161,74 @@ def test_a_mistyped_setting_exits_with_2(
 ) -> None:
     assert bench(callers, tmp_path / "out", "--set", "turns.soft_end=1") == 2
     assert "turns.soft_end_ms" in capsys.readouterr().err
+
+
+def test_variants_are_played_by_turns_and_each_is_a_run_of_its_own(
+    callers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    vary = ["--vary", "patient:turns.sure_wait_ms=450,turns.soft_end_ms=128"]
+    vary += ["--vary", "reply.first_clause_min_words=5", "--hang-up-after", "0.2"]
+    assert bench(callers, out, *vary) == 0
+    names = ["plain", "patient", "reply.first_clause_min_words=5"]
+    for name in names:
+        data = json.loads((out / name / "run.json").read_text(encoding="utf-8"))
+        validate_run(data)
+        assert data["summary"]["turns"] == 1
+        assert data["meta"]["config"]["bench"]["hang_up_after_s"] == 0.2
+        assert (out / name / "report.html").exists()
+    compared = json.loads((out / "comparison.json").read_text(encoding="utf-8"))
+    assert [each["name"] for each in compared["variants"]] == names
+    assert compared["variants"][0]["difference"] is None
+    patient = compared["variants"][1]
+    assert patient["assignments"] == ["turns.sure_wait_ms=450", "turns.soft_end_ms=128"]
+    assert patient["difference"]["mean_ms"]["value"] > 150
+    shown = capsys.readouterr()
+    assert "patient" in shown.out
+    assert "comparison.json" in shown.out
+    assert "3/3" in shown.err
+
+
+def test_a_variant_with_an_unknown_setting_exits_with_2_before_anything_is_loaded(
+    callers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bench(callers, tmp_path / "out", "--vary", "turns.soft_end=1") == 2
+    shown = capsys.readouterr()
+    assert "turns.soft_end_ms" in shown.err
+    assert "Loading" not in shown.err
+
+
+@pytest.mark.skipif(
+    not {"turns.rule", "turns.eagerness"} <= setting_specs().keys(),
+    reason="there is no choice of rules to sweep over",
+)
+def test_a_sweep_plays_the_default_and_every_point(
+    callers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {"path": "a.wav", "speech": [[0.2, 0.4], [0.5, 0.7]], "kind": "question"}
+    (callers / "manifest.jsonl").write_text(json.dumps(row))
+    out = tmp_path / "out"
+    more = ["--sweep", "--hang-up-after", "0.1", "--points", "fused=0,1"]
+    more += ["--points", "silence=0.5", "--points", "smart-turn="]
+    assert bench(callers, out, *more) == 0
+    data = json.loads((out / "sweep.json").read_text(encoding="utf-8"))
+    assert [(each["rule"], each["eagerness"]) for each in data["points"]] == [
+        ("fused", 0.0),
+        ("fused", 0.5),
+        ("fused", 1.0),
+        ("silence", 0.5),
+    ]
+    assert [each["is_default"] for each in data["points"]] == [False, True, False, False]
+    assert (out / "sweep.html").read_text(encoding="utf-8").count("<circle") == 8
+    assert (out / "silence-0.5" / "run.json").exists()
+    shown = capsys.readouterr()
+    assert data["verdict"][:40] in shown.out
+    assert "sweep.html" in shown.out
+
+
+def test_a_sweep_takes_no_variants(
+    callers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bench(callers, tmp_path / "out", "--sweep", "--vary", "turns.onset_ms=50") == 2
+    assert "--vary" in capsys.readouterr().err
+    assert bench(callers, tmp_path / "out", "--points", "fused=0") == 2

@@ -130,9 +130,14 @@ class VirtualSpeaker:
 
     def take_played(self) -> list[Playback]:
         """All that was written and not cleared since the last call, in stretches without gaps."""
-        played, self._played = self._played, []
+        playbacks = self.written()
+        self._played = []
+        return playbacks
+
+    def written(self) -> list[Playback]:
+        """What ``take_played`` would take, which stays, and may still be cleared."""
         return stitch(
-            [Playback(self._instant(first), samples) for first, samples in played], self._rate
+            [Playback(self._instant(first), samples) for first, samples in self._played], self._rate
         )
 
     def _origin(self) -> float:

@@ -33,6 +33,7 @@ __all__ = [
     "SCHEMA",
     "AudioPath",
     "Distribution",
+    "DraftTotals",
     "Drafts",
     "GroupSummary",
     "Host",
@@ -67,12 +68,38 @@ class Drafts:
         used: how many became the reply (0 or 1).
         discarded: how many were thrown away.
         discarded_tokens: what the language model wrote for those in vain.
+        discarded_cpu_s: processor seconds that the engines' own threads spent on those; None in a
+            file that does not tell.
+        won_ms: how much of the used draft's work was done before the commit; None if none was used.
     """
 
     started: int = 0
     used: int = 0
     discarded: int = 0
     discarded_tokens: int = 0
+    discarded_cpu_s: float | None = None
+    won_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DraftTotals:
+    """The drafts of some turns together.
+
+    Attributes:
+        started: how many were begun.
+        used: how many became the reply.
+        discarded: how many were thrown away.
+        discarded_tokens: what the language model wrote for those in vain.
+        discarded_cpu_s: processor seconds spent on those; None if no turn tells.
+        won_ms_p50: the median of what a used draft won; None without any.
+    """
+
+    started: int
+    used: int
+    discarded: int
+    discarded_tokens: int
+    discarded_cpu_s: float | None
+    won_ms_p50: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +152,8 @@ class TurnRecord:
         warmup: the turn was played first and is not counted.
         yield_ms: from the caller's first sound to the bot's last audible sample before it fell
             silent; None unless the caller began to speak while the bot did.
+        cpu_s: processor seconds of the process and its children while the caller was played; the
+            turns of a conversation share them equally. None in a file that does not tell.
     """
 
     caller: str
@@ -152,6 +181,7 @@ class TurnRecord:
     failure: str | None = None
     warmup: bool = False
     yield_ms: float | None = None
+    cpu_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +317,7 @@ class GroupSummary:
         word_error_rate: of the rows with a text; None without any.
         draft_hit_rate: drafts used over drafts started; None when none was started.
         yield_ms: of the turns that began while the bot could be heard.
+        drafts: what drafts cost and won; None in a file that does not tell.
     """
 
     turns: int
@@ -301,6 +332,7 @@ class GroupSummary:
     word_error_rate: float | None
     draft_hit_rate: float | None
     yield_ms: YieldPercentiles = field(default_factory=YieldPercentiles)
+    drafts: DraftTotals | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

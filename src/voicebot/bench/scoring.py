@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 from voicebot.audio.loudness import audible_spans
 from voicebot.bench.record import Drafts, Span, TurnRecord
 from voicebot.events import Outcome
-from voicebot.timeline import Mark, Part, Timeline, break_down, work_came_last
+from voicebot.timeline import (
+    Mark,
+    Part,
+    Timeline,
+    break_down,
+    won_by_draft_s,
+    work_came_last,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,6 +95,7 @@ def score(
     closed: Sequence[TurnClosed],
     bot_stretches: Sequence[tuple[float, float]] = (),
     underruns: int = 0,
+    cpu_s: float | None = None,
     is_warmup: bool = False,
 ) -> TurnRecord:
     """The record of one turn.
@@ -98,6 +106,7 @@ def score(
         closed: all turns of the conversation that the session took note of.
         bot_stretches: see ``heard_stretches``; without them nothing is said of yielding.
         underruns: of the sink while this turn lasted.
+        cpu_s: processor seconds of this turn.
         is_warmup: not to be counted.
     """
     end_s = turn.true_end_s
@@ -112,8 +121,9 @@ def score(
     if audible_s is not None:
         breakdown = break_down(timeline, end_s=end_s, audible_s=audible_s)
         timeline.mark(Mark.AUDIBLE, audible_s)
+    won_s = None if answer is None else won_by_draft_s(answer.timeline)
     started = sum(item.drafts_started for item in own)
-    used = int(answer is not None)
+    used = int(won_s is not None)
     return TurnRecord(
         caller=turn.label.name,
         kind=turn.label.kind,
@@ -132,6 +142,8 @@ def score(
             used=used,
             discarded=started - used,
             discarded_tokens=sum(item.discarded_tokens for item in own),
+            discarded_cpu_s=sum(item.discarded_cpu_s for item in own),
+            won_ms=None if won_s is None else won_s * 1000.0,
         ),
         text=turn.label.text,
         heard=answer.heard if answer is not None else "",
@@ -147,6 +159,7 @@ def score(
         failure=next((item.failure for item in own if item.failure), None),
         warmup=is_warmup,
         yield_ms=_yield_ms(speech_start_s, bot_stretches),
+        cpu_s=cpu_s,
     )
 
 

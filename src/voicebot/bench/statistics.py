@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Interval", "Intervals", "bootstrap_intervals", "describe", "percentile", "word_errors"]
+__all__ = [
+    "Interval",
+    "Intervals",
+    "bootstrap_intervals",
+    "describe",
+    "figures_of_draws",
+    "percentile",
+    "word_errors",
+]
 
 Interval: TypeAlias = tuple[float, float]
 """Low and high end."""
@@ -86,10 +94,37 @@ def bootstrap_intervals(
         rows = min(block, resamples - start)
         evenly = np.full(cluster_count, 1.0 / cluster_count)
         cluster_draws = generator.multinomial(cluster_count, evenly, size=rows)
-        drawn.append(_figures_of_draws(samples, cluster_draws[:, cluster_of]))
+        drawn.append(figures_of_draws(samples, cluster_draws[:, cluster_of]))
     low, high = np.percentile(np.concatenate(drawn), [_LOW_PERCENT, _HIGH_PERCENT], axis=0)
     mean, p50, p95 = ((float(a), float(b)) for a, b in zip(low, high, strict=True))
     return Intervals(mean=mean, p50=p50, p95=p95)
+
+
+def figures_of_draws(
+    ascending: NDArray[np.float64], times_drawn: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Mean, median and 95th percentile of each resample; shape (resamples, 3).
+
+    A resample is given by how many times it holds each of the ``ascending`` samples, which spares
+    sorting it: its k-th value is where the running count passes k.
+    """
+    running = np.cumsum(times_drawn, axis=1)
+    sizes = running[:, -1]
+    means = times_drawn @ ascending / sizes
+
+    def value_at(position: NDArray[np.int64]) -> NDArray[np.float64]:
+        indices = (running <= position[:, None]).sum(axis=1)
+        chosen: NDArray[np.float64] = np.take(ascending, indices)
+        return chosen
+
+    columns = [means]
+    for fraction in (0.50, 0.95):
+        place = fraction * (sizes - 1)
+        below = np.floor(place).astype(np.int64)
+        above = np.minimum(below + 1, sizes - 1)
+        low, high = value_at(below), value_at(above)
+        columns.append(low + (place - below) * (high - low))
+    return np.stack(columns, axis=1)
 
 
 def describe(
@@ -155,30 +190,3 @@ def _canonical_order(
     number = {cluster: index for index, cluster in enumerate(ranked)}
     cluster_of = np.array([number[clusters[index]] for index in order], dtype=np.intp)
     return order, cluster_of, len(members)
-
-
-def _figures_of_draws(
-    ascending: NDArray[np.float64], times_drawn: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Mean, median and 95th percentile of each resample; shape (resamples, 3).
-
-    A resample is given by how many times it holds each of the ``ascending`` samples, which spares
-    sorting it: its k-th value is where the running count passes k.
-    """
-    running = np.cumsum(times_drawn, axis=1)
-    sizes = running[:, -1]
-    means = times_drawn @ ascending / sizes
-
-    def value_at(position: NDArray[np.int64]) -> NDArray[np.float64]:
-        indices = (running <= position[:, None]).sum(axis=1)
-        chosen: NDArray[np.float64] = np.take(ascending, indices)
-        return chosen
-
-    columns = [means]
-    for fraction in (0.50, 0.95):
-        place = fraction * (sizes - 1)
-        below = np.floor(place).astype(np.int64)
-        above = np.minimum(below + 1, sizes - 1)
-        low, high = value_at(below), value_at(above)
-        columns.append(low + (place - below) * (high - low))
-    return np.stack(columns, axis=1)

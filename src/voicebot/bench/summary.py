@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from voicebot.bench.record import (
     BREAKDOWN_STAGES,
+    DraftTotals,
     GroupSummary,
     Run,
     StagePercentiles,
@@ -83,6 +84,7 @@ def summarise(
         word_error_rate=whole.word_error_rate,
         draft_hit_rate=whole.draft_hit_rate,
         yield_ms=whole.yield_ms,
+        drafts=whole.drafts,
         breakdown_ms=_breakdown_percentiles(counted),
         cpu_seconds_per_turn=cpu_seconds_per_turn,
         peak_rss_mib=peak_rss_mib,
@@ -226,6 +228,20 @@ def _summarise_group(
             sum(turn.drafts.used for turn in turns), sum(turn.drafts.started for turn in turns)
         ),
         yield_ms=YieldPercentiles(percentile(yields, 50), percentile(yields, 95), len(yields)),
+        drafts=_draft_totals(turns),
+    )
+
+
+def _draft_totals(turns: Sequence[TurnRecord]) -> DraftTotals:
+    drafts = [turn.drafts for turn in turns]
+    told = [each.discarded_cpu_s for each in drafts if each.discarded_cpu_s is not None]
+    return DraftTotals(
+        started=sum(each.started for each in drafts),
+        used=sum(each.used for each in drafts),
+        discarded=sum(each.discarded for each in drafts),
+        discarded_tokens=sum(each.discarded_tokens for each in drafts),
+        discarded_cpu_s=sum(told) if told else None,
+        won_ms_p50=percentile([each.won_ms for each in drafts if each.won_ms is not None], 50),
     )
 
 

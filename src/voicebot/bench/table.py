@@ -109,6 +109,7 @@ def _notes(run: Run) -> Group:
             f"Yields p50 {_ms(summary.yield_ms.p50)} ms, p95 {_ms(summary.yield_ms.p95)} ms, "
             f"in {summary.yield_ms.count} turns begun while the bot spoke"
         )
+    lines += _drafts(summary)
     if summary.cpu_seconds_per_turn is not None:
         lines.append(f"CPU {summary.cpu_seconds_per_turn:.2f} s a turn")
     if summary.peak_rss_mib is not None:
@@ -116,6 +117,21 @@ def _notes(run: Run) -> Group:
     lines += _named("Missed", [turn for turn in run.turns if turn.missed])
     lines += _named("Cut into", [turn for turn in run.turns if turn.cut_in])
     return Group(*(Text(line) for line in lines))
+
+
+def _drafts(summary: GroupSummary) -> list[str]:
+    totals = summary.drafts
+    if totals is None or not totals.started:
+        return []
+    line = (
+        f"Drafts: {totals.discarded} of {totals.started} dropped ({totals.discarded_tokens} tokens"
+    )
+    if totals.discarded_cpu_s is not None:
+        line += f", {totals.discarded_cpu_s:.1f} s of CPU"
+    line += ")"
+    if totals.won_ms_p50 is not None:
+        line += f"; each one used won {_ms(totals.won_ms_p50)} ms (p50)"
+    return [line]
 
 
 def _named(word: str, turns: Sequence[TurnRecord]) -> list[str]:

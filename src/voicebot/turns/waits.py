@@ -144,7 +144,7 @@ class PlainWait:
 
 @dataclass(frozen=True, slots=True)
 class SmartTurnWait:
-    """One look at the sound, after a fixed silence; if it does not say "complete", the longest wait.
+    """One look at the sound, after a fixed silence; the longest wait if that is not "complete".
 
     Args:
         eagerness: 0 to 1: completion from ``1 - eagerness`` on counts as complete.

@@ -6,15 +6,10 @@ chart is drawn here, so that it can be read without a network, without scripts a
 
 from __future__ import annotations
 
-import json
-from base64 import b64encode
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 import jiwer
 from markupsafe import Markup
 
@@ -22,14 +17,18 @@ from voicebot.bench import summary as figures
 from voicebot.bench.files import write_text_atomically
 from voicebot.bench.record import BREAKDOWN_STAGES, Run, TurnRecord, to_json
 from voicebot.bench.report import latency_charts, turn_charts, wording
+from voicebot.bench.report.page_parts import (
+    content_hash,
+    embeddable,
+    new_environment,
+    read_part,
+)
 from voicebot.text.normalise import normalise_words
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["render_report", "write_report"]
-
-_FOLDER = files("voicebot.bench.report")
 
 _STAGE_MEANING = {
     "endpoint": "waiting to be sure that the caller is done",
@@ -70,17 +69,9 @@ def render_report(run: Run) -> str:
     Raises:
         ValueError: the run holds a number that is not finite.
     """
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters.update(
-        ms=wording.as_ms,
-        number=wording.as_number,
-        percent=wording.as_percent,
-        interval=wording.as_interval,
-    )
-    template = environment.from_string(_read("page.html.jinja"))
-    style, script = _read("page.css"), _read("page.js")
+    environment = new_environment()
+    template = environment.from_string(read_part("page.html.jinja"))
+    style, script = read_part("page.css"), read_part("page.js")
     return template.render(
         run=run,
         summary=run.summary,
@@ -97,9 +88,9 @@ def render_report(run: Run) -> str:
         count=wording.as_count,
         style=Markup(style),  # noqa: S704 - a file of this package
         script=Markup(script),  # noqa: S704 - a file of this package
-        style_hash=_hash(style),
-        script_hash=_hash(script),
-        data=_embeddable(to_json(run)),
+        style_hash=content_hash(style),
+        script_hash=content_hash(script),
+        data=embeddable(to_json(run)),
     )
 
 
@@ -181,19 +172,3 @@ def _in_words(started_at: str) -> str:
         return started_at
     zone = f" {moment.tzname()}" if moment.tzinfo else ""
     return f"{moment.day} {moment:%B %Y, %H:%M}{zone}"
-
-
-def _embeddable(data: object) -> Markup:
-    """JSON that cannot end the script element it stands in, whatever its strings hold."""
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for sign in "<>&\N{LINE SEPARATOR}\N{PARAGRAPH SEPARATOR}":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return Markup(text)  # noqa: S704 - nothing that HTML knows is left in it
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + b64encode(sha256(text.encode()).digest()).decode()
-
-
-def _read(name: str) -> str:
-    return _FOLDER.joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,202 @@
+"""One caller on the line: a virtual microphone, a virtual loudspeaker and a session between them.
+
+Callers are open loop: all their turns are scheduled before the first sound, and they speak on
+whatever the bot does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from voicebot.audio.files import read_audio
+from voicebot.audio.samples import INPUT_SAMPLE_RATE_HZ
+from voicebot.audio.sinks import VirtualSpeaker
+from voicebot.audio.sources import VirtualMicrophone
+from voicebot.bench.hang_up import HangUp
+from voicebot.bench.scoring import MISS_AFTER_S, PlayedTurn, heard_spans, heard_stretches, score
+from voicebot.events import TurnClosed
+from voicebot.session import Session, SessionRules
+
+if TYPE_CHECKING:
+    from voicebot.bench.callers import Caller
+    from voicebot.bench.record import TurnRecord
+    from voicebot.events import Event
+    from voicebot.history import History
+    from voicebot.stages import Stages
+
+__all__ = ["Conversation", "RunnerRules"]
+
+_LEAD_S = 0.3
+_POLL_S = 0.02
+_LONGEST_REPLY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerRules:
+    """How callers are played.
+
+    Attributes:
+        block_ms: of the virtual devices.
+        output_latency_ms: of the virtual loudspeaker.
+        turn_gap_s: between two turns of a conversation, where the manifest does not say.
+        warmup_turns: turns played first and not counted.
+        seed: of the microphone's faint noise.
+        hang_up_after_s: how much of the reply to their last turn callers listen to before the
+            conversation ends; None is all of it.
+    """
+
+    block_ms: float = 10.0
+    output_latency_ms: float = 20.0
+    turn_gap_s: float = 15.0
+    warmup_turns: int = 2
+    seed: int = 0
+    hang_up_after_s: float | None = None
+
+
+class Conversation:
+    """One caller, played once; needs a running event loop.
+
+    Args:
+        caller: who calls.
+        stages: the loaded models.
+        session_rules: the settings of the conversation.
+        history: what was said before.
+        rules: how to play.
+
+    Raises:
+        AudioFileError: a clip cannot be read.
+    """
+
+    def __init__(
+        self,
+        caller: Caller,
+        stages: Stages,
+        *,
+        session_rules: SessionRules,
+        history: History,
+        rules: RunnerRules,
+    ) -> None:
+        clips = [read_audio(turn.path) for turn in caller.turns]  # before anybody listens
+        self._caller = caller
+        self._microphone = VirtualMicrophone(block_ms=rules.block_ms, seed=rules.seed)
+        self._speaker = VirtualSpeaker(
+            stages.tts.sample_rate_hz,
+            block_ms=rules.block_ms,
+            output_latency_ms=rules.output_latency_ms,
+        )
+        self._session = Session(
+            self._microphone,
+            self._speaker,
+            stages,
+            history=history,
+            rules=session_rules,
+            notify=self._observe,
+        )
+        self._closed: list[TurnClosed] = []
+        self._stopped = self._hung_up = False
+        self._end_s = 0.0
+        self._starts_s: list[float] = []
+        not_before_s = asyncio.get_running_loop().time() + _LEAD_S
+        for turn, clip in zip(caller.turns, clips, strict=True):
+            if self._starts_s:
+                not_before_s += rules.turn_gap_s if turn.gap_s is None else turn.gap_s
+            self._starts_s.append(self._microphone.play(clip.samples, not_before_s=not_before_s))
+            not_before_s = self._starts_s[-1] + len(clip.samples) / INPUT_SAMPLE_RATE_HZ
+        self._hang_up: HangUp | None = None
+        if rules.hang_up_after_s is not None:
+            last_speech_start_s = self._starts_s[-1] + caller.turns[-1].speech[-1][0]
+            self._hang_up = HangUp(rules.hang_up_after_s, last_speech_start_s)
+
+    @property
+    def starts_s(self) -> tuple[float, ...]:
+        """The instant of the first sample of each turn's clip, on the event loop's clock."""
+        return tuple(self._starts_s)
+
+    async def hold(self) -> None:
+        """Talk until the last turn has been answered, or missed, or the caller hangs up.
+
+        Raises:
+            EngineError: voice activity failed for good.
+        """
+        running = asyncio.create_task(self._session.run())
+        try:
+            await self._listen(running)
+            if self._hung_up:
+                running.cancel()
+        except asyncio.CancelledError:
+            self._stopped = True
+            running.cancel()
+            raise
+        finally:
+            self._microphone.close()
+            await asyncio.gather(running, return_exceptions=True)
+            self._end_s = asyncio.get_running_loop().time()
+        if not (self._hung_up and running.cancelled()):
+            running.result()
+
+    def records(self, *, cpu_s: float, is_warmup: bool) -> list[TurnRecord]:
+        """Each turn that was over when the conversation ended; to be asked for once.
+
+        Args:
+            cpu_s: processor seconds of the whole conversation.
+            is_warmup: its turns are not to be counted.
+        """
+        playbacks = self._speaker.take_played()
+        bot_spans = heard_spans(playbacks, self._speaker.sample_rate_hz)
+        bot_stretches = heard_stretches(playbacks, self._speaker.sample_rate_hz)
+        turns = self._caller.turns
+        found = []
+        for index, turn in enumerate(turns):
+            is_last = index + 1 == len(turns)
+            until_s = self._end_s if is_last else self._starts_s[index + 1]
+            if self._stopped and (is_last or until_s > self._end_s):
+                break  # this one was not over
+            if is_last and self._hung_up:
+                until_s = math.inf  # its end came early: nothing near it belongs to a later turn
+            found.append(
+                score(
+                    PlayedTurn(
+                        turn,
+                        self._starts_s[index],
+                        until_s,
+                        self._caller.name if len(turns) > 1 else None,
+                    ),
+                    bot_spans=bot_spans,
+                    closed=self._closed,
+                    bot_stretches=bot_stretches,
+                    underruns=self._speaker.underruns if is_last else 0,
+                    cpu_s=cpu_s / len(turns),
+                    is_warmup=is_warmup,
+                )
+            )
+        return found
+
+    def _observe(self, event: Event) -> None:
+        if self._hang_up is not None:
+            self._hang_up.observe(event)
+        if isinstance(event, TurnClosed):
+            self._closed.append(event)
+
+    async def _listen(self, running: asyncio.Task[None]) -> None:
+        loop = asyncio.get_running_loop()
+        last_turn, last_start_s = self._caller.turns[-1], self._starts_s[-1]
+        clip_end_s = last_start_s + last_turn.duration_s
+        missed_s = last_start_s + last_turn.true_end_s + MISS_AFTER_S
+        while loop.time() < missed_s + _LONGEST_REPLY_S and not running.done():
+            await asyncio.sleep(_POLL_S)
+            now_s = loop.time()
+            if now_s < clip_end_s:
+                continue
+            if self._session.is_idle:
+                has_closed = any(item.speech_start_s >= last_start_s for item in self._closed)
+                if has_closed or now_s > missed_s:
+                    return
+            elif self._hang_up is not None and self._hang_up.is_due(now_s, self._bot_spans):
+                self._hung_up = True
+                return
+
+    def _bot_spans(self) -> list[tuple[float, float]]:
+        return heard_spans(self._speaker.written(), self._speaker.sample_rate_hz)

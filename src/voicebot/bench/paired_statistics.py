@@ -1,0 +1,154 @@
+"""Intervals of rates and of differences between two ways of playing the same turns. Pure, seeded.
+
+All are 95 % percentile bootstrap intervals over clusters, as in ``statistics``. A difference is
+paired: each resample draws the same speakers for both sides, so that what makes a speaker slow to
+answer, or a clip hard to end, falls out of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from voicebot.bench.statistics import Interval, Intervals, figures_of_draws
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["Counts", "paired_intervals", "ratio_difference_interval", "ratio_interval"]
+
+_RESAMPLES = 2_000
+_LOW_PERCENT, _HIGH_PERCENT = 2.5, 97.5
+_TAIL = 0.025
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a ratio is made of, a pair for each turn: ``parts`` over ``wholes``, both summed."""
+
+    parts: tuple[float, ...]
+    wholes: tuple[float, ...]
+
+    @property
+    def ratio(self) -> float | None:
+        """The ratio of the sums; None where the wholes sum to 0."""
+        whole = sum(self.wholes)
+        return sum(self.parts) / whole if whole else None
+
+
+def paired_intervals(
+    first: Sequence[float], second: Sequence[float], clusters: Sequence[str], *, seed: int = 0
+) -> Intervals:
+    """95 % intervals of ``second`` minus ``first``: their means, medians and 95th percentiles.
+
+    Args:
+        first: a value for each turn.
+        second: likewise, of the same turns in the same order.
+        clusters: what each turn belongs to; whole clusters are drawn.
+        seed: of the draws.
+
+    Returns:
+        The intervals, all None with fewer than two clusters.
+
+    Raises:
+        ValueError: the three are not of one length.
+    """
+    numbers, draws = _cluster_draws(clusters, seed)
+    if len(first) != len(second) or len(first) != len(clusters):
+        raise ValueError(f"{len(first)} and {len(second)} values, {len(clusters)} clusters")
+    if draws is None:
+        return Intervals(mean=None, p50=None, p95=None)
+    differences = _figures(second, numbers, draws) - _figures(first, numbers, draws)
+    low, high = np.percentile(differences, [_LOW_PERCENT, _HIGH_PERCENT], axis=0)
+    mean, p50, p95 = ((float(a), float(b)) for a, b in zip(low, high, strict=True))
+    return Intervals(mean=mean, p50=p50, p95=p95)
+
+
+def ratio_interval(
+    counts: Counts, clusters: Sequence[str], *, is_share: bool, seed: int = 0
+) -> Interval | None:
+    """The 95 % interval of a ratio.
+
+    Args:
+        counts: of each turn.
+        clusters: what each turn belongs to.
+        is_share: the parts are counted out of the wholes. Where all or none of them are, every
+            resample is alike, and the exact binomial bound of as many independent trials stands
+            in for the end that would be missing.
+        seed: of the draws.
+
+    Returns:
+        The interval; None with fewer than two clusters, or where the wholes sum to 0.
+    """
+    numbers, draws = _cluster_draws(clusters, seed)
+    ratio = counts.ratio
+    if draws is None or ratio is None:
+        return None
+    trials = sum(counts.wholes)
+    if is_share and ratio in {0.0, 1.0}:
+        far = 1.0 - _TAIL ** (1.0 / trials)
+        return (0.0, far) if ratio == 0.0 else (1.0 - far, 1.0)
+    return _interval(_ratios(counts, numbers, draws))
+
+
+def ratio_difference_interval(
+    first: Counts, second: Counts, clusters: Sequence[str], *, seed: int = 0
+) -> Interval | None:
+    """The 95 % interval of ``second``'s ratio minus ``first``'s, of the same turns.
+
+    None with fewer than two clusters, or where the wholes of either sum to 0.
+    """
+    numbers, draws = _cluster_draws(clusters, seed)
+    if draws is None or first.ratio is None or second.ratio is None:
+        return None
+    return _interval(_ratios(second, numbers, draws) - _ratios(first, numbers, draws))
+
+
+def _cluster_draws(
+    clusters: Sequence[str], seed: int
+) -> tuple[NDArray[np.intp], NDArray[np.int64] | None]:
+    """The number of each turn's cluster, and how often each resample holds each cluster.
+
+    Clusters are numbered by name, so that the order of the turns does not matter. The draws have
+    the shape (resamples, clusters); None where there are fewer than two clusters.
+    """
+    names = sorted(set(clusters))
+    number = {name: index for index, name in enumerate(names)}
+    numbers = np.array([number[name] for name in clusters], dtype=np.intp)
+    if len(names) < 2:  # noqa: PLR2004 - two is where spread begins
+        return numbers, None
+    evenly = np.full(len(names), 1.0 / len(names))
+    draws = np.random.default_rng(seed).multinomial(len(names), evenly, size=_RESAMPLES)
+    return numbers, draws.astype(np.int64)
+
+
+def _figures(
+    values: Sequence[float], numbers: NDArray[np.intp], draws: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    samples = np.asarray(values, dtype=np.float64)
+    order = np.argsort(samples, kind="stable")
+    return figures_of_draws(samples[order], draws[:, numbers[order]])
+
+
+def _ratios(
+    counts: Counts, numbers: NDArray[np.intp], draws: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """The ratio in each resample; NaN where a resample's wholes sum to 0."""
+    clusters = draws.shape[1]
+    parts = draws @ np.bincount(numbers, weights=counts.parts, minlength=clusters)
+    wholes = draws @ np.bincount(numbers, weights=counts.wholes, minlength=clusters)
+    ratios = np.full(len(draws), np.nan)
+    np.divide(parts, wholes, out=ratios, where=wholes > 0)
+    return ratios
+
+
+def _interval(values: NDArray[np.float64]) -> Interval | None:
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return None
+    low, high = np.percentile(known, [_LOW_PERCENT, _HIGH_PERCENT])
+    return float(low), float(high)
