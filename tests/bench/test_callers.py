@@ -185,6 +185,14 @@ def test_a_kind_that_is_not_there_names_those_that_are(folder: Path) -> None:
         load_callers(folder, kind="order")
 
 
+def test_several_kinds_stand_with_commas_between_them(folder: Path) -> None:
+    write(folder, *({**ROW, "kind": kind} for kind in ("question", "pause", "command")))
+    callers = load_callers(folder, kind="command, question")
+    assert [caller.kind for caller in callers] == ["question", "command"]
+    with pytest.raises(CallersError, match="order"):
+        load_callers(folder, kind="command,order")
+
+
 def test_a_limit_is_1_or_more(folder: Path) -> None:
     with pytest.raises(ConfigError, match="limit"):
         load_callers(write(folder, ROW), limit=0)

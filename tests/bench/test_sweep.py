@@ -133,6 +133,15 @@ def test_the_file_the_page_and_the_table_hold_every_point(tmp_path: Path) -> Non
     assert text.count("silence") == 1
 
 
+def test_a_sweep_that_was_stopped_at_once_says_so(tmp_path: Path) -> None:
+    planned = plan_sweep({"silence": [0.5]}, DEFAULT)
+    names = [plan.variant.name for plan in planned]
+    sweep = swept(planned, compare({name: [] for name in names}, dict.fromkeys(names, ())))
+    assert "not played" in sweep.verdict
+    assert "not played" in render_sweep(sweep, a_meta(), partial=True)
+    write_sweep(sweep, tmp_path / "sweep.json")
+
+
 def test_points_that_nobody_answered_can_be_shown(tmp_path: Path) -> None:
     silent = [replace(turn, voice_to_voice_ms=None, missed=True) for turn in turns(1, 0)]
     sweep = a_sweep(silence_0=silent)

@@ -232,3 +232,11 @@ def test_a_sweep_takes_no_variants(
     assert bench(callers, tmp_path / "out", "--sweep", "--vary", "turns.onset_ms=50") == 2
     assert "--vary" in capsys.readouterr().err
     assert bench(callers, tmp_path / "out", "--points", "fused=0") == 2
+
+
+def test_latencies_of_a_kind_that_nobody_is_of_are_refused(
+    callers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vary = ["--vary", "turns.onset_ms=50", "--latency-kinds", "question,riddle"]
+    assert bench(callers, tmp_path / "out", *vary) == 1
+    assert "riddle" in capsys.readouterr().err

@@ -134,7 +134,7 @@ def load_callers(
 
     Args:
         folder: where ``manifest.jsonl`` is.
-        kind: only callers of this kind; None means all.
+        kind: only callers of this kind, or of these with commas between them; None means all.
         limit: at most so many callers (a conversation counts once); None means all.
         seed: which sample.
 
@@ -148,12 +148,13 @@ def load_callers(
     callers = _conversations(_read_manifest(folder))
     if kind is not None:
         kinds = sorted({caller.kind for caller in callers})
-        callers = [caller for caller in callers if caller.kind == kind]
-        if not callers:
+        wanted = [kind] if kind in kinds else [part.strip() for part in kind.split(",")]
+        for unknown in (each for each in wanted if each not in kinds):
             raise CallersError(
-                f"{folder} has no callers of kind {_shown(kind)}",
+                f"{folder} has no callers of kind {_shown(unknown)}",
                 f"its kinds are {', '.join(kinds)}",
             )
+        callers = [caller for caller in callers if caller.kind in wanted]
     return callers if limit is None else _sample(callers, limit, seed)
 
 

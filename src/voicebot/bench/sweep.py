@@ -112,6 +112,8 @@ class Sweep:
     @property
     def verdict(self) -> str:
         """Whether any point dominates the default, in a sentence or two."""
+        if not self.default.result.figures.turns:
+            return "The default was not played, so there is nothing to hold the points against."
         if self.default.result.figures.pause_cut_in_rate.value is None:
             return "These callers make no pauses, so nothing here tells speed from rudeness."
         if not self.dominating:

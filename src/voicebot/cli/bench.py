@@ -15,9 +15,12 @@ from voicebot.bench.variants import parse_variants
 from voicebot.cli.bench_run import BenchRun, ShownRun
 from voicebot.cli.bench_sweep import plan_swept_run
 from voicebot.cli.context import takes_settings
-from voicebot.errors import OutputError
+from voicebot.errors import CallersError, OutputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from voicebot.bench.callers import Caller
     from voicebot.cli.context import CliContext
 
 __all__ = ["bench_command"]
@@ -33,7 +36,7 @@ _PROBE_BYTES = 256 * 1024  # about what a short run takes
     metavar="DIR",
     help="A folder of callers; without it, the recorded callers that come with voicebot.",
 )
-@click.option("--kind", metavar="KIND", help="Only callers of this kind.")
+@click.option("--kind", metavar="KIND[,...]", help="Only callers of this kind, or of these.")
 @click.option("--limit", type=int, metavar="N", help="At most N callers, sampled over the kinds.")
 @click.option("--seed", type=int, metavar="N", help="Which sample, and of the faint room noise.")
 @click.option(
@@ -113,6 +116,7 @@ def bench_command(
         variants, shown = parse_variants(varied), ShownRun(kinds)
     folder = settings.bench.callers_dir or recorded_callers_dir()
     callers = load_callers(folder, kind, limit, settings.bench.seed)
+    _check_kinds(kinds, callers)
     started_at = datetime.now().astimezone()
     out_dir = out_dir or settings.bench.out_dir / started_at.strftime("%Y-%m-%d-%H%M%S")
     _check_writable(out_dir)
@@ -122,6 +126,14 @@ def bench_command(
 
 def _kinds(text: str | None) -> tuple[str, ...]:
     return tuple(kind.strip() for kind in (text or "").split(",") if kind.strip())
+
+
+def _check_kinds(kinds: tuple[str, ...], callers: Sequence[Caller]) -> None:
+    known = sorted({turn.kind for caller in callers for turn in caller.turns})
+    for unknown in (kind for kind in kinds if kind not in known):
+        raise CallersError(
+            f"no caller of this run is of kind {unknown}", f"their kinds are {', '.join(known)}"
+        )
 
 
 def _check_writable(folder: Path) -> None:

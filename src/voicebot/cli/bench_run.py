@@ -21,7 +21,7 @@ from voicebot.bench.conversation import RunnerRules
 from voicebot.bench.meta import run_meta, source_commit
 from voicebot.bench.record import AudioPath, ModelUsed, Run, TurnRecord, write_run
 from voicebot.bench.runner import BenchRunner, Measurements
-from voicebot.bench.summary import summarise
+from voicebot.bench.summary import caveats, summarise
 from voicebot.bench.table import summary_table
 from voicebot.bench.variants import engine_settings
 from voicebot.cli.startup import listening, prepare_models
@@ -215,6 +215,8 @@ class BenchRun:
             console.print(summary_table(runs[0][1]))
         else:
             console.print(comparison_table(comparison))
+            for caveat in caveats(runs[0][1]):
+                console.print(f"! {comparison.variants[0].name}: {caveat}", style="yellow")
             self._shown.print_more(comparison)
         if problem is not None:
             raise OutputError(problem.problem, f"the run was written to {rescue_dir}") from problem
