@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from conversations import RATE_HZ, Conversation, converse, scripted, speech, tone
 from voicebot.audio.sinks import VirtualSpeaker
 from voicebot.audio.sources import VirtualMicrophone
+from voicebot.engines.protocols import TextPiece
 from voicebot.engines.scripted import FailAt, ScriptedAsr, ScriptedLlm, ScriptedTts, ScriptedVad
 from voicebot.errors import EngineError
 from voicebot.events import BargedIn, Outcome, ReplyHeld, ReplyResumed, TurnClosed
@@ -20,9 +22,9 @@ from voicebot.turns.endpointer import EndpointerRules
 from voicebot.turns.interruption import InterruptionRules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
-    from voicebot.engines.protocols import Transcript
+    from voicebot.engines.protocols import Message, Prefilled, Transcript
 
     Run = Callable[[Any], Any]
 
@@ -190,6 +192,36 @@ def test_a_recogniser_that_fails_at_the_intrusion_lets_the_reply_go_on(virtual_t
     assert intrusion.outcome is Outcome.DISMISSED
     assert intrusion.failure == "broke"
     assert question.heard == REPLY
+
+
+@pytest.mark.parametrize("after_s", [1.4, 1.7, 1.9, 2.0, 2.3])
+@pytest.mark.parametrize("text", ["okay", "stop"])
+def test_a_reply_that_fails_while_it_is_held(virtual_time: Run, after_s: float, text: str) -> None:
+    class Failing(ScriptedLlm):
+        async def generate(
+            self, messages: Sequence[Message]
+        ) -> AsyncGenerator[Prefilled | TextPiece, None]:
+            if messages[-1].content != "count":
+                async for piece in super().generate(messages):
+                    yield piece
+                return
+            yield TextPiece(f"{WORDS}. ", tokens=14)
+            await asyncio.sleep(after_s)
+            raise EngineError("broke")
+
+    talk = virtual_time(spoken_over((3.15, 0.5, text), stages={"llm": Failing(default="fine.")}))
+    question = next(closed for closed in talk.closed if closed.turn == 1)
+    intrusion = next(closed for closed in talk.closed if closed.turn == 2)
+    assert question.outcome is Outcome.ANSWERED
+    if text == "okay":
+        assert intrusion.outcome is Outcome.ACKNOWLEDGED
+        assert question.failure == "broke"
+        assert question.heard.startswith(f"{WORDS}. Sorry")
+        assert question.heard == question.reply
+    else:
+        assert intrusion.outcome is Outcome.ANSWERED
+        assert intrusion.heard == "fine."
+        assert len(question.heard.split()) < 14
 
 
 def test_voice_activity_that_fails_for_good_during_a_hold_ends_cleanly(virtual_time: Run) -> None:

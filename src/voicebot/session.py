@@ -244,7 +244,7 @@ class Session:
             rules=self._rules.reply,
             notify=self._notify,
             on_read=lambda reading: self._observe_reading(ended.ending, reading),
-            is_wanted=self._is_wanted,
+            is_wanted=lambda transcript: self._is_wanted(turn, transcript),
             speech_end_s=ended.speech_end_s,
             soft_end_s=self._now(),
         )
@@ -321,8 +321,10 @@ class Session:
             self._go_on(held)
         return verdict
 
-    def _is_wanted(self, transcript: str) -> bool:
-        """Whether what the user said is to be answered."""
+    def _is_wanted(self, turn: Turn, transcript: str) -> bool:
+        """Whether what the user said in ``turn`` is to be answered."""
+        if turn is not self._turn:
+            return True  # the held reply itself asks, in order to own up to a failure
         return self._weigh_intrusion(transcript, is_over=True) is not Verdict.GO_ON
 
     def _yield(self, held: HeldReply) -> None:

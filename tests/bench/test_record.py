@@ -105,6 +105,21 @@ def test_a_run_survives_the_round_trip(tmp_path: Path) -> None:
     assert [each.name for each in (tmp_path / "new").iterdir()] == ["run.json"]
 
 
+def test_yields_survive_it_and_older_files_have_none(tmp_path: Path) -> None:
+    run = a_run([a_turn(yield_ms=120.5), a_turn()])
+    write_run(run, tmp_path / "run.json")
+    assert read_run(tmp_path / "run.json") == run
+    data = to_json(run)
+    for holder in (*data["turns"], data["summary"], *data["summary"]["by_kind"].values()):
+        del holder["yield_ms"]
+    older = from_json(data)
+    assert older.turns[0].yield_ms is None
+    assert older.summary.yield_ms.count == 0
+    data["turns"][0]["yield_ms"] = "soon"
+    with pytest.raises(VoicebotError, match="yield_ms"):
+        validate_run(data)
+
+
 def test_a_partial_run_says_so(tmp_path: Path) -> None:
     write_run(a_run([a_turn(None)], partial=True), tmp_path / "run.json")
     assert json.loads((tmp_path / "run.json").read_text())["partial"] is True

@@ -206,6 +206,7 @@ def test_an_acknowledged_turn_is_no_answered_one() -> None:
         closed=[closed(outcome=Outcome.ACKNOWLEDGED, left_s=None, transcript="okay")],
     )
     assert record.outcome == "acknowledged"
+    assert record.transcript == "okay"
     assert record.voice_to_voice_ms is None
     assert record.drafts.used == 0
     assert not record.missed

@@ -38,6 +38,12 @@ def test_figures_kinds_and_parts_are_shown() -> None:
         assert word in text
 
 
+def test_yields_are_shown_by_kind_where_somebody_spoke_over_the_bot() -> None:
+    text = printed(a_run([a_turn(yield_ms=110.0), a_turn(yield_ms=130.0), a_turn(kind="order")]))
+    assert "Yields to question: p50 120 ms, p95 129 ms, of 2" in text
+    assert "Yields to order" not in text
+
+
 def test_a_slow_run_missed_its_target() -> None:
     assert "Target of 300 ms missed" in printed(a_run([a_turn(500.0)]))
 

@@ -35,6 +35,7 @@ MISS_AFTER_S = 5.0
 
 _ONSET_TOLERANCE_S = 0.5
 _JOIN_GAP_MS = 200.0
+_UNDERSTOOD = (Outcome.ANSWERED, Outcome.ACKNOWLEDGED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ def score(
         cut_in=overlap_s > 0,
         overlap_ms=overlap_s * 1000.0,
         missed=not any(end_s <= end and start <= end_s + MISS_AFTER_S for start, end in spans),
-        transcript=" ".join(item.transcript for item in own if item.outcome is Outcome.ANSWERED),
+        transcript=" ".join(item.transcript for item in own if item.outcome in _UNDERSTOOD),
         reply=answer.reply if answer is not None else "",
         marks={mark.value: (at_s - end_s) * 1000.0 for mark, at_s in timeline.marks.items()},
         breakdown_ms=breakdown,

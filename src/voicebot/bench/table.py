@@ -104,11 +104,12 @@ def _notes(run: Run) -> Group:
     drafts = f"drafts used {_percent(summary.draft_hit_rate)}"
     errors = f"word error rate {_percent(summary.word_error_rate)}"
     lines = [f"{cut_ins}; {pauses}", f"Misses {summary.missed}; {drafts}; {errors}"]
-    if summary.yield_ms.count:
-        lines.append(
-            f"Yields p50 {_ms(summary.yield_ms.p50)} ms, p95 {_ms(summary.yield_ms.p95)} ms, "
-            f"in {summary.yield_ms.count} turns begun while the bot spoke"
-        )
+    lines += [
+        f"Yields to {kind}: p50 {_ms(group.yield_ms.p50)} ms, p95 {_ms(group.yield_ms.p95)} ms, "
+        f"of {group.yield_ms.count}"
+        for kind, group in summary.by_kind.items()
+        if group.yield_ms.count
+    ]
     lines += _drafts(summary)
     if summary.cpu_seconds_per_turn is not None:
         lines.append(f"CPU {summary.cpu_seconds_per_turn:.2f} s a turn")
