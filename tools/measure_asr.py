@@ -110,18 +110,18 @@ def _plan(turn: CallerTurn, vad: SileroVad) -> _Plan:
         end = start + _BLOCK_SAMPLES
         if endpointer.is_speaking:
             steps.append(_Feed(start, end))
-        elif endpointer.is_open:
+        elif steps:
             held.append(_Feed(start, end))
         block = AudioBlock(samples[start:end], start / INPUT_SAMPLE_RATE_HZ)
         for frame in framer.push(block):
             probability = vad.probability(frame.samples)
             for decision in endpointer.observe_frame(frame.start_s, frame.end_s, probability):
                 match decision:
-                    case SpeechStarted(speech_start_s=start_s):
+                    case SpeechStarted(speech_start_s=start_s, continues=None):
                         preroll = max(0, round((start_s - _PREROLL_S) * INPUT_SAMPLE_RATE_HZ))
                         steps.append(_Feed(preroll, end))
                         held = []
-                    case SpeechResumed():
+                    case SpeechStarted() | SpeechResumed():
                         steps.extend(held)
                         held = []
                     case SpeechEnded():

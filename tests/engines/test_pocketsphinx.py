@@ -329,6 +329,22 @@ def test_ctrl_c_leaves_the_decoder_alone(own_asr: PocketSphinxAsr, question: Sam
 
 
 @pytest.mark.models
+@posix_only
+def test_the_decoder_goes_first_where_it_may(own_asr: PocketSphinxAsr) -> None:
+    code = """
+        import os
+        try:
+            print(os.nice(-10))
+        except OSError:
+            print(os.nice(0))
+    """
+    allowed = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True
+    )
+    assert psutil.Process(own_asr.process_id).nice() == int(allowed.stdout)
+
+
+@pytest.mark.models
 def test_close_ends_the_process() -> None:
     asr = PocketSphinxAsr()
     process_id = asr.process_id
