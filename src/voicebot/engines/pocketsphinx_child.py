@@ -18,6 +18,7 @@ header, ``HEADER`` (kind and length), and a payload::
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -53,9 +54,10 @@ FINAL = b"T"
 FAILED = b"E"
 
 _BYTES_PER_SAMPLE = 2
-_PARTIAL_EVERY_BYTES = 1600 * _BYTES_PER_SAMPLE
+_PARTIAL_EVERY_BYTES = 480 * _BYTES_PER_SAMPLE
 _MAX_UTTERANCE_BYTES = 60 * 16_000 * _BYTES_PER_SAMPLE
 _WARM_UP_SAMPLES = 8000
+_NICENESS_STEP = -10
 
 # The decoder normalises by running cepstral means, which it carries from utterance to utterance.
 # Its own first guess (40, 3, -1) suits nobody's microphone: with it at the start of every turn the
@@ -83,8 +85,11 @@ def load_decoder() -> Any:
     # (0.195 to 0.180 on 107 clips). A limit of 3000 active HMMs a frame instead of 30000 takes off
     # a quarter of the decoding time, half of it in the slowest blocks, and no word (0.189 to 0.186
     # and 0.124 to 0.124 on the halves of the same clips). Half the frames (ds), fewer
-    # Gaussians (topn) or narrower beams cost words.
-    decoder = Decoder(loglevel="FATAL", fwdflat=False, bestpath=True, maxhmmpf=3000)
+    # Gaussians (topn) or narrower beams cost words, as does a limit of 1500 (0.171 to 0.194 on 224
+    # clips). Looking 2 frames ahead for likely phones instead of 5 leaves 30 ms less to be decoded
+    # at the end: a final transcript takes 3.7 ms of processor time instead of 5.3 (p95 7 instead
+    # of 11) at the same errors (0.168, 0.171); without looking ahead, decoding takes a third more.
+    decoder = Decoder(loglevel="FATAL", fwdflat=False, bestpath=True, maxhmmpf=3000, pl_window=2)
     decoder.start_utt()
     noise = b"\x01\x00\xff\xff" * (_WARM_UP_SAMPLES // 2)
     decoder.process_raw(noise)
@@ -122,7 +127,10 @@ class TurnDecoder:
         self._bytes_since_partial = 0
 
     def feed(self, audio: bytes) -> str | None:
-        """Decode ``audio``; every 100 ms of it, give the transcript so far."""
+        """Decode ``audio``; every 30 ms of it, give the transcript so far.
+
+        Asking the decoder for it costs about 0.01 ms.
+        """
         if not audio:
             return None
         if self._utterance_bytes >= _MAX_UTTERANCE_BYTES:
@@ -211,6 +219,17 @@ def _serve(connection: _Connection) -> None:
             connection.send(FINAL, number + last_partial.encode())
 
 
+def _go_first() -> None:
+    """Ask to be scheduled before this machine's other work, where that is allowed.
+
+    A final transcript takes a few milliseconds of processor time, and is asked for at the very
+    instant at which other models begin to work, too. It needs a privilege that most users lack.
+    """
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            os.nice(_NICENESS_STEP)
+
+
 def _parent_socket() -> socket.socket:
     if sys.platform == "win32":
         return socket.fromshare(sys.stdin.buffer.read())
@@ -220,6 +239,7 @@ def _parent_socket() -> socket.socket:
 def _main() -> None:
     # Ctrl-C reaches the whole terminal; the parent closes this process in its own order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _go_first()
     connection = _Connection(_parent_socket())
     try:
         _serve(connection)
