@@ -205,7 +205,7 @@ class LlmSettings(_Section):
     )
     examples: bool = Field(
         default=True,
-        description="Show the model two short exchanges before the conversation, so that a small "
+        description="Show the model three short exchanges before the conversation, so that a small "
         "one answers briefly.",
     )
     model: str = Field(

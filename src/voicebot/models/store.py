@@ -196,6 +196,18 @@ class ModelStore:
         """
         return self.state(name) == "ready"
 
+    def lacks_graph(self, name: str) -> bool:
+        """Whether ``name`` is a language model from before there were graphs; see ``pull``.
+
+        Raises:
+            ConfigError: no model has this name.
+        """
+        model = find_model(name, self._models)
+        folder = self._root / name
+        return (
+            model.engine == _GRAPH_ENGINE and folder.is_dir() and not (folder / GRAPH_NAME).exists()
+        )
+
     def path(self, name: str) -> Path:
         """What an engine is given to load ``name``: a file or a folder.
 
@@ -373,7 +385,7 @@ class ModelStore:
     def _add_missing_graph(self, model: Model, report: OnProgress) -> None:
         """Give a model that an older version fetched what this one makes of it."""
         folder = self._root / model.name
-        if model.engine != _GRAPH_ENGINE or (folder / GRAPH_NAME).exists():
+        if not self.lacks_graph(model.name):
             return
         try:
             with self._fetching(model, report) as workplace:
@@ -384,8 +396,8 @@ class ModelStore:
                 if self._write_graph(folder, workplace / GRAPH_NAME):
                     (workplace / GRAPH_NAME).rename(folder / GRAPH_NAME)
                     write_stamp(make_stamp(model.name, stamp.source, folder), folder)
-        except OSError as error:
-            raise self._explain(model, error) from error
+        except OSError:  # a read-only folder or a full disk: the model runs without it, slower
+            return
         report(FetchProgress(model.name, "done", 0, 0))
 
     def _fetch(self, model: Model, workplace: Path, report: OnProgress) -> None:
