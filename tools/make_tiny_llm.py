@@ -28,7 +28,7 @@ _SENTENCES = [
 ]
 _SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 _VOCABULARY = 384
-_WIDTH, _LAYERS, _HEADS, _KEY_VALUE_HEADS, _INNER = 32, 2, 4, 2, 64
+_WIDTH, _LAYERS, _HEADS, _KEY_VALUE_HEADS, _INNER = 32, 2, 2, 1, 64
 _CONTEXT = 1024
 _EPSILON = 1e-5
 _ROPE_THETA = 10_000.0

@@ -216,19 +216,21 @@ class AsrSettings(_Section):
 class LlmSettings(_Section):
     """The language model."""
 
-    engine: Literal["auto", "transformers"] = Field(
+    engine: Literal["auto", "onnx", "torch", "transformers"] = Field(
         default="auto",
-        description="What does the language model's arithmetic; auto takes the fastest that knows "
-        "the model, transformers its model classes throughout.",
+        description="What does the language model's arithmetic: onnx runs the graph that is made "
+        "when the model is fetched, torch a plain Llama, transformers its own model classes; auto "
+        "takes the first of these that can run the model.",
     )
     precision: Literal["int8", "bfloat16", "float32"] = Field(
         default="int8",
-        description="How the language model's weights are held; with transformers, int8 means "
-        "bfloat16.",
+        description="How torch and transformers hold the language model's weights; transformers "
+        "takes int8 for bfloat16. The ONNX graph has its own (four or eight bits), so auto takes "
+        "it with int8 only.",
     )
     examples: bool = Field(
         default=True,
-        description="Show the model two short exchanges before the conversation, so that a small "
+        description="Show the model three short exchanges before the conversation, so that a small "
         "one answers briefly.",
     )
     model: str = Field(

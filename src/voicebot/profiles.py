@@ -35,10 +35,12 @@ __all__ = [
     "system_prompt",
 ]
 
-# A small model follows examples better than instructions. Tried with SmolLM2-135M-Instruct on
-# twenty spoken questions: replies of 14 tokens in the mean instead of 20 to 24, without apologies.
+# A small model follows examples better than instructions: without them it opens with apologies
+# and writes half as much again. On forty spoken questions of everyday kinds, SmolLM2-135M-Instruct
+# answers in 13 tokens in the mean with these, and has a first clause after 7.
 _EXAMPLES = (
     ("How many days are in a week?", "There are seven days in a week."),
+    ("What do cows eat?", "Cows eat grass."),
     ("Turn off the radio.", "Okay, turning off the radio."),
 )
 

@@ -51,8 +51,10 @@ def prepare_models(context: CliContext) -> tuple[ChosenProfile, ModelStore]:
     for name in missing:
         if (state := store.state(name)) != "absent":
             context.error_console.print(f"The model {name} is {state}: it is fetched again.")
-    if missing:
-        pull_with_progress(store, missing, context.error_console)
+    # A graph is made of what is here, without the network.
+    unfinished = [name for name in profile.models if store.lacks_graph(name)]
+    if wanted := [*missing, *(name for name in unfinished if name not in missing)]:
+        pull_with_progress(store, wanted, context.error_console)
     return profile, store
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any, Protocol
 
 from voicebot.errors import ModelDamagedError
@@ -11,7 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
 
 __all__ = ["CausalNetwork", "TransformersNetwork"]
 
@@ -23,7 +26,7 @@ class CausalNetwork(Protocol):
         """Forget all but the first ``count`` tokens read; gives how many are really kept."""
         ...
 
-    def read(self, token_ids: Sequence[int], logits_at: Sequence[int]) -> torch.Tensor:
+    def read(self, token_ids: Sequence[int], logits_at: Sequence[int]) -> NDArray[np.float32]:
         """Read ``token_ids`` behind what was read before.
 
         Args:
@@ -45,6 +48,9 @@ class TransformersNetwork:
 
     def __init__(self, model: Any) -> None:
         self._model = model
+        # transformers 5.24 renamed the argument, and warns of the old name at every call.
+        renamed = "cache" in inspect.signature(model.forward).parameters
+        self._cache_argument = "cache" if renamed else "past_key_values"
         self._cache = self._new_cache()
 
     @classmethod
@@ -93,20 +99,21 @@ class TransformersNetwork:
         self._cache = self._new_cache()
         return 0
 
-    def read(self, token_ids: Sequence[int], logits_at: Sequence[int]) -> torch.Tensor:
+    def read(self, token_ids: Sequence[int], logits_at: Sequence[int]) -> NDArray[np.float32]:
         """See :class:`CausalNetwork`."""
         import torch  # noqa: PLC0415 - heavy, loaded already
 
         with torch.inference_mode():
             device = self._model.device
-            logits: torch.Tensor = self._model(
+            logits = self._model(
                 torch.tensor([list(token_ids)], device=device),
-                past_key_values=self._cache,
                 use_cache=True,
                 # A tensor of indices: the output matrix is the dearest one, so no row too many.
                 logits_to_keep=torch.tensor(list(logits_at), dtype=torch.long, device=device),
+                **{self._cache_argument: self._cache},
             ).logits[0]
-            return logits.float()
+            rows: NDArray[np.float32] = logits.float().cpu().numpy()
+            return rows
 
     def _new_cache(self) -> Any:
         from transformers import DynamicCache  # noqa: PLC0415 - takes seconds

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from voicebot.errors import ModelDamagedError
 
@@ -20,9 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
 
-__all__ = ["LlamaNetwork", "LlamaShape", "Precision", "int8_available"]
+    from voicebot.engines.llama_shape import LlamaShape
+
+__all__ = ["LlamaNetwork", "Precision", "int8_available"]
 
 Precision: TypeAlias = Literal["int8", "bfloat16", "float32"]
 """How weights are held; ``int8`` is for writing, prompts are then read in bfloat16."""
@@ -30,48 +34,6 @@ Precision: TypeAlias = Literal["int8", "bfloat16", "float32"]
 _Linear: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"
 
 _FIRST_CACHE_TOKENS = 512
-
-
-@dataclass(frozen=True, slots=True)
-class LlamaShape:
-    """The facts of config.json that the arithmetic needs."""
-
-    layers: int
-    heads: int
-    key_value_heads: int
-    head_width: int
-    norm_epsilon: float
-    rope_theta: float
-    context_tokens: int
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> LlamaShape | None:
-        """From a parsed config.json; None if it is a variant that this module does not cover."""
-        rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-        covered = (
-            config.get("model_type") == "llama"
-            and config.get("hidden_act", "silu") == "silu"
-            and not config.get("attention_bias")
-            and not config.get("mlp_bias")
-            and not config.get("quantization_config")
-            and rope.get("rope_type", rope.get("type", "default")) == "default"
-            and not rope.get("partial_rotary_factor")
-        )
-        if not covered:
-            return None
-        try:
-            heads = int(config["num_attention_heads"])
-            return cls(
-                layers=int(config["num_hidden_layers"]),
-                heads=heads,
-                key_value_heads=int(config.get("num_key_value_heads") or heads),
-                head_width=int(config.get("head_dim") or config["hidden_size"] // heads),
-                norm_epsilon=float(config.get("rms_norm_eps", 1e-6)),
-                rope_theta=float(rope.get("rope_theta") or config.get("rope_theta") or 10_000.0),
-                context_tokens=int(config["max_position_embeddings"]),
-            )
-        except (KeyError, TypeError, ValueError):
-            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +122,7 @@ class LlamaNetwork:
         self._length = min(self._length, count)
         return self._length
 
-    def read(self, token_ids: Sequence[int], logits_at: Sequence[int]) -> torch.Tensor:
+    def read(self, token_ids: Sequence[int], logits_at: Sequence[int]) -> NDArray[np.float32]:
         """See :class:`voicebot.engines.causal_network.CausalNetwork`."""
         import torch  # noqa: PLC0415 - heavy, loaded already
         import torch.nn.functional as nn  # noqa: PLC0415
@@ -198,7 +160,8 @@ class LlamaNetwork:
             self._length = end
             # Only the wanted rows: the output matrix is the largest of all.
             wanted = nn.rms_norm(hidden[list(logits_at)], width, self._norm, shape.norm_epsilon)
-            return self._head(wanted).float()
+            logits: NDArray[np.float32] = self._head(wanted).float().numpy()
+            return logits
 
     def _reserve(self, tokens: int) -> None:
         """Make room for ``tokens`` in the cache and the table of rotations."""

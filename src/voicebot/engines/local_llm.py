@@ -10,9 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+import numpy as np
+
 from voicebot.engines.causal_network import TransformersNetwork
 from voicebot.engines.chat_prompt import ChatPrompt, PromptTokens, read_json
-from voicebot.engines.llama_network import LlamaNetwork, LlamaShape, int8_available
+from voicebot.engines.llama_shape import LlamaShape
+from voicebot.engines.onnx_network import OnnxNetwork
 from voicebot.engines.piece_decoder import PieceDecoder
 from voicebot.engines.prefix_cache import repeats_itself, reusable_length
 from voicebot.engines.protocols import Message, Prefilled, TextPiece
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    import torch
+    from numpy.typing import NDArray
 
     from voicebot.engines.causal_network import CausalNetwork
     from voicebot.engines.llama_network import Precision
@@ -30,8 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalLlm", "NetworkChoice"]
 
-NetworkChoice: TypeAlias = Literal["auto", "transformers"]
-"""``auto`` takes the fastest implementation that knows the model's architecture."""
+NetworkChoice: TypeAlias = Literal["auto", "onnx", "torch", "transformers"]
+"""``auto`` takes the fastest implementation that the model's files and architecture allow."""
 
 _READ_AT_ONCE = 64
 """Tokens read between two looks at the stop flag."""
@@ -71,7 +74,7 @@ class LocalLlm:
         self._sentence_end_ids = prompt.sentence_end_ids()
         self._read_ids: list[int] = []
         # Logits behind the last of ``_read_ids``; None if they were not computed.
-        self._next_logits: torch.Tensor | None = None
+        self._next_logits: NDArray[np.float32] | None = None
         self._turn_end: _TurnEnd | None = None
 
     @classmethod
@@ -87,46 +90,44 @@ class LocalLlm:
     ) -> LocalLlm:
         """Load a model folder: config.json, safetensors, tokenizer.json, chat template.
 
-        With ``auto``, Llama networks on the processor run in :class:`LlamaNetwork`, all others
-        in transformers, where ``int8`` means bfloat16.
+        With ``auto``, a model with an ONNX graph beside its weights runs in onnxruntime
+        (:class:`OnnxNetwork`) and torch is not imported; other Llama networks on the processor
+        run in plain torch (:class:`LlamaNetwork`), all others in transformers.
 
         Args:
             path: the folder.
-            threads: threads for the arithmetic, in the whole process; 1 is the steadiest choice
-                on a small or busy machine, where a second thread waits for its core.
+            threads: threads for the arithmetic, with torch in the whole process; 1 is the
+                steadiest choice on a small or busy machine, where a second thread waits for its
+                core.
             max_tokens: the most tokens of a reply.
-            precision: how weights are held.
+            precision: how torch and transformers hold weights; the ONNX graph has its own, so
+                ``auto`` takes it with ``int8`` only. transformers takes int8 for bfloat16.
             device: a torch device, ``cpu`` or ``cuda``.
-            network: what does the arithmetic; ``transformers`` for its model classes throughout.
+            network: what does the arithmetic.
 
         Raises:
             ModelMissingError: the folder or one of its files is not there.
             ModelUnsafeError: weights in a format that may carry code, or a model that asks to
                 run code of its own.
             ModelDamagedError: a file cannot be read.
+            EngineError: ``network`` is ``torch`` and the model's architecture is not Llama's.
         """
         config = _checked_config(path)
-        import torch  # noqa: PLC0415 - heavy, so loaded when needed
-
-        # A setting of the whole process. It is made here because all arithmetic in torch is
-        # this engine's, and because torch would else take every core, the synthesiser's too.
-        torch.set_num_threads(threads)
         prompt = ChatPrompt.load(path)
-        if precision == "int8" and not (device == "cpu" and int8_available()):
-            precision = "bfloat16"
-        plain = network == "auto" and device == "cpu"
-        shape = LlamaShape.from_config(config) if plain else None
+        if network == "auto":
+            network = _fastest(path, config, precision, device)
         loaded: CausalNetwork
-        if shape is not None:
-            loaded = LlamaNetwork.load(path, shape, precision=precision)
+        if network == "onnx":
+            loaded = OnnxNetwork.load(path, threads=threads)
         else:
-            dtype = torch.float32 if precision == "float32" else torch.bfloat16
-            loaded = TransformersNetwork.load(path, dtype=dtype, device=device)
+            loaded = _torch_network(
+                path, config, network, threads=threads, precision=precision, device=device
+            )
         context_tokens = config.get("max_position_embeddings")
         if not isinstance(context_tokens, int):
             context_tokens = 2048  # Not every configuration names it; all models have this much.
         llm = cls(loaded, prompt, context_tokens=context_tokens, max_tokens=max_tokens)
-        llm.prepare([Message("user", "hello")])  # The first pass through torch is the slowest.
+        llm.prepare([Message("user", "hello")])  # The first pass is the slowest.
         return llm
 
     def generate(
@@ -227,7 +228,7 @@ class LocalLlm:
             places = [len(heard) - 1 - begin] if heard is not None and wants_turn_end else []
             logits = self._read(ids[begin:end], [*places, end - 1 - begin])
             if heard is not None and wants_turn_end:
-                mass = logits[0].softmax(-1)[self._sentence_end_ids].sum()
+                mass = _softmax(logits[0])[self._sentence_end_ids].sum()
                 self._turn_end = _TurnEnd(heard, min(1.0, float(mass)))
         told = self._turn_end if heard is not None else None
         probability = told.probability if told is not None else None
@@ -240,7 +241,7 @@ class LocalLlm:
         del self._read_ids[kept:]
         self._next_logits = None
 
-    def _read(self, token_ids: Sequence[int], logits_at: Sequence[int]) -> torch.Tensor:
+    def _read(self, token_ids: Sequence[int], logits_at: Sequence[int]) -> NDArray[np.float32]:
         """Read tokens, the last of which is in ``logits_at``'s last place."""
         try:
             logits = self._network.read(token_ids, logits_at)
@@ -271,6 +272,54 @@ class LocalLlm:
         self._read_ids = []
         self._next_logits = None
         self._turn_end = None
+
+
+def _fastest(
+    path: Path, config: dict[str, object], precision: Precision, device: str
+) -> NetworkChoice:
+    if device != "cpu":
+        return "transformers"
+    if precision == "int8" and OnnxNetwork.is_in(path):
+        return "onnx"
+    return "transformers" if LlamaShape.from_config(config) is None else "torch"
+
+
+def _torch_network(
+    path: Path,
+    config: dict[str, object],
+    network: NetworkChoice,
+    *,
+    threads: int,
+    precision: Precision,
+    device: str,
+) -> CausalNetwork:
+    import torch  # noqa: PLC0415 - heavy, so loaded when needed
+
+    from voicebot.engines.llama_network import LlamaNetwork, int8_available  # noqa: PLC0415
+
+    # A setting of the whole process. It is made here because all arithmetic in torch is
+    # this engine's, and because torch would else take every core, the synthesiser's too.
+    torch.set_num_threads(threads)
+    if precision == "int8" and not (device == "cpu" and int8_available()):
+        precision = "bfloat16"
+    if network == "torch":
+        shape = LlamaShape.from_config(config)
+        if shape is None:
+            raise EngineError(
+                f"the language model in {path} is no Llama, which is all that llm.engine = torch "
+                "knows",
+                "set llm.engine = auto",
+            )
+        return LlamaNetwork.load(path, shape, precision=precision)
+    dtype = torch.float32 if precision == "float32" else torch.bfloat16
+    return TransformersNetwork.load(path, dtype=dtype, device=device)
+
+
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Shape (vocabulary,)."""
+    powers: NDArray[np.float32] = np.exp(logits - logits.max())
+    shares: NDArray[np.float32] = powers / powers.sum()
+    return shares
 
 
 def _checked_config(path: Path) -> dict[str, object]:

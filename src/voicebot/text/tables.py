@@ -7,6 +7,7 @@ from types import MappingProxyType
 __all__ = [
     "ABBREVIATIONS",
     "CLAUSE_OPENERS",
+    "COPULAS",
     "CURRENCIES",
     "MONTHS",
     "SIGNS",
@@ -134,6 +135,9 @@ CLAUSE_OPENERS = frozenset(
     ]
 )
 """Conjunctions and prepositions before which a voice may pause."""
+
+COPULAS = frozenset(["is", "are", "was", "were"])
+"""Verbs before which a voice may pause when what they are said of was long."""
 
 SPOKEN_ABBREVIATIONS = MappingProxyType(
     {
