@@ -229,6 +229,7 @@ class Session:
     def _listen_afresh(self, started: SpeechStarted) -> None:
         self._held = []
         self._stages.asr.start(self._tell_partial)
+        self._stages.llm.prepare(self._history.messages())
         preroll_s = self._rules.preroll_ms / 1000.0
         self._stages.asr.feed(self._recent.since(started.speech_start_s - preroll_s))
 
@@ -297,6 +298,7 @@ class Session:
         turn = self._open_turn()
         if not turn.is_closed and not turn.is_committed:
             self._notify(PartialTranscript(turn.number, text))
+            self._stages.llm.prepare(self._history.messages(text))
             self._weigh_intrusion(text)
 
     # Speech over the bot.
