@@ -29,7 +29,9 @@ from voicebot.events import (
 )
 from voicebot.reply import ReplyRules
 from voicebot.session import SessionRules
-from voicebot.timeline import break_down
+from voicebot.timeline import Mark, break_down
+from voicebot.turns.endpointer import EndpointerRules
+from voicebot.turns.waits import FusedWait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -286,3 +288,36 @@ def test_what_a_merged_draft_had_cost_is_counted(virtual_time: Run) -> None:
     assert merged.outcome is Outcome.MERGED
     assert merged.drafts_discarded == 1
     assert merged.discarded_tokens > 0
+
+
+def test_partial_transcripts_are_read_ahead(virtual_time: Run) -> None:
+    llm = ScriptedLlm()
+    talk = virtual_time(converse([(0.5, speech(1.0))], stages=scripted(llm=llm)))
+    texts = [messages[-1].content for messages in llm.prepared if messages]
+    assert texts
+    assert all(talk.closed[0].transcript.startswith(text) for text in texts)
+    silent = ScriptedLlm()
+    rules = SessionRules(read_ahead=False)
+    virtual_time(converse([(0.5, speech(1.0))], stages=scripted(llm=silent), rules=rules))
+    assert not silent.prepared
+
+
+def test_without_drafts_nothing_is_written_before_the_commit(virtual_time: Run) -> None:
+    rules = SessionRules(reply=ReplyRules(drafts=False))
+    talk = virtual_time(converse([(0.5, speech(0.75, 0.13, 1.0))], rules=rules))
+    (closed,) = talk.closed
+    assert closed.outcome is Outcome.ANSWERED
+    assert closed.heard == closed.reply
+    assert closed.discarded_tokens == 0
+    (committed,) = talk.of(TurnCommitted)
+    assert committed.reason is CommitReason.SURE, "the words are read all the same"
+    assert closed.timeline.marks[Mark.FIRST_TOKEN] > committed.at_s
+
+
+def test_the_fused_rule_holds_a_conversation(virtual_time: Run) -> None:
+    rules = SessionRules(endpointer=EndpointerRules(waiting=FusedWait()))
+    stages = scripted(turn_detector=ScriptedTurnDetector([0.02, 0.02, 0.02, 0.99]))
+    talk = virtual_time(converse([(0.5, speech(1.0, 0.5, 1.0))], stages=stages, rules=rules))
+    (closed,) = talk.closed
+    assert closed.outcome is Outcome.ANSWERED
+    assert len(closed.transcript.split()) == 8

@@ -27,6 +27,7 @@ from voicebot.engines.pocketsphinx import PocketSphinxAsr
 from voicebot.engines.protocols import Prefilled
 from voicebot.models.store import ModelStore
 from voicebot.profiles import engine_factories, new_history
+from voicebot.turns.fusion import fused_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 _NOISE_RMS = 1e-4  # a microphone's, as the virtual one has it
 _TAIL_S = 1.0
 _LOOKS_MS = (64, 96, 128)
-_ASR_SILENCE_MS = 96
+_ASR_SILENCE_MS = 64
 _FRAME_MS = 32
 _END_TOLERANCE_S = 0.15
 _SPEECH, _SILENCE = 0.5, 0.35
@@ -128,13 +129,20 @@ def _collect(
         first = round(max(0.0, start_s) * INPUT_SAMPLE_RATE_HZ)
         return samples[first : round(end_s * INPUT_SAMPLE_RATE_HZ)]
 
+    def look(silence: _Silence, silence_ms: float) -> float:
+        end_s = silence.end_s + silence_ms / 1000.0
+        first_s = max(silence.start_s - preroll_s, end_s - fused_model().look_window_s)
+        return round(detector.completion(cut(first_s, end_s)), 4)
+
+    preroll_s = settings.turns.preroll_ms / 1000.0
     earlier_pauses = 0
     for silence in list(_silences(vad, samples)):
         label = _label(turn, silence)
         if label is None or silence.length_ms < _LOOKS_MS[0]:
             continue
-        start_s = silence.start_s - settings.turns.preroll_ms / 1000.0
-        text = _heard(asr, cut(start_s, silence.end_s + _ASR_SILENCE_MS / 1000.0))
+        text = _heard(
+            asr, cut(silence.start_s - preroll_s, silence.end_s + _ASR_SILENCE_MS / 1000.0)
+        )
         yield {
             "clip": turn.name,
             "kind": turn.kind,
@@ -142,14 +150,7 @@ def _collect(
             "label": label,
             "length_ms": None if label == "end" else round(silence.length_ms),
             "late_ms": round((silence.end_s - turn.true_end_s) * 1000),
-            "looks": [
-                [
-                    look_ms,
-                    round(detector.completion(cut(start_s, silence.end_s + look_ms / 1e3)), 4),
-                ]
-                for look_ms in _LOOKS_MS
-                if look_ms <= silence.length_ms
-            ],
+            "looks": [[ms, look(silence, ms)] for ms in _LOOKS_MS if ms <= silence.length_ms],
             "text": text,
             "end_probability": _end_probability(llm, settings, text) if text else None,
             "earlier_pauses": earlier_pauses,

@@ -24,7 +24,7 @@ from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 from sklearn.model_selection import GroupKFold
 
 from voicebot.turns.evidence import Look, Reading, TurnEvidence
-from voicebot.turns.fusion import FEATURES, FusedModel, features
+from voicebot.turns.fusion import FEATURES, FusedModel, features, fused_model
 from voicebot.turns.waits import FusedWait
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ def _fit(
         weights=dict(zip(FEATURES, weights.tolist(), strict=True)),
         means=dict(zip(FEATURES, means.tolist(), strict=True)),
         pause_mean_ms=pause_mean_ms,
+        quickest_commit_ms=_QUICKEST_COMMIT_MS,
+        look_window_s=fused_model().look_window_s,
         latest_look_ms=_LATEST_LOOK_MS,
         look_every_ms=_LOOK_EVERY_MS,
     )
@@ -153,6 +155,8 @@ def main() -> None:
             "weights": {name: round(value, 4) for name, value in final.weights.items()},
             "means": {name: round(value, 4) for name, value in final.means.items()},
             "pause_mean_ms": round(pause_mean_ms),
+            "quickest_commit_ms": _QUICKEST_COMMIT_MS,
+            "look_window_s": final.look_window_s,
             "latest_look_ms": _LATEST_LOOK_MS,
             "look_every_ms": _LOOK_EVERY_MS,
         },

@@ -8,9 +8,10 @@ there and go on later.
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from voicebot.engines.protocols import TextPiece
+from voicebot.engines.protocols import Prefilled, TextPiece
 from voicebot.errors import VoicebotError, as_expected
 from voicebot.events import StageFailed
 from voicebot.reply import Reply, ReplyRules
@@ -19,10 +20,10 @@ from voicebot.turns.evidence import Reading
 from voicebot.work_account import WorkAccount, charged_to
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from voicebot.audio.sinks import AudioSink
-    from voicebot.engines.protocols import Prefilled
+    from voicebot.engines.protocols import Message
     from voicebot.events import Event
     from voicebot.history import History
     from voicebot.stages import Stages
@@ -181,16 +182,24 @@ class Answer:
             messages = self._history.messages()
         else:
             messages = self._history.messages(self._transcript)
+        if not (self._rules.drafts or self._gate.is_set()):
+            await self._only_read(messages)
+            await self._gate.wait()
         asked_s = self._now()
-        await self._say(
-            self._stages.llm.generate(messages),
-            lambda prefilled: self._on_read(
-                Reading(self._transcript, prefilled.turn_end_probability)
-            ),
-        )
+        await self._say(self._stages.llm.generate(messages), self._tell_reading)
         if self.starts_s is None:
             self._timeline.span(Part.LLM, asked_s, self._now())
             await self._say(_fixed(_NO_ANSWER))
+
+    async def _only_read(self, messages: Sequence[Message]) -> None:
+        async with aclosing(self._stages.llm.generate(messages)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Prefilled):
+                    self._tell_reading(piece)
+                return
+
+    def _tell_reading(self, prefilled: Prefilled) -> None:
+        self._on_read(Reading(self._transcript, prefilled.turn_end_probability))
 
     async def _own_up(self, error: VoicebotError) -> None:
         self._failure = str(error)

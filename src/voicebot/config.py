@@ -133,7 +133,7 @@ class TurnsSettings(_Section):
         "wait to the shortest.",
     )
     longest_wait_ms: _WaitMs = Field(
-        default=1500, description="Silence that ends a turn whatever it sounds like; not for plain."
+        default=1300, description="Silence that ends a turn whatever it sounds like; not for plain."
     )
     sure_wait_ms: _WaitMs = Field(
         default=200,
@@ -244,6 +244,11 @@ class LlmSettings(_Section):
         le=256,
         description="CPU threads; 0 takes what `voicebot doctor` measured, else a default.",
     )
+    keep_cache: bool = Field(
+        default=True,
+        description="Keep what was read of a conversation from one turn to the next; false only to "
+        "measure what that is worth.",
+    )
     max_tokens: int = Field(default=48, ge=1, le=4096, description="Longest reply.")
     history_tokens: int = Field(
         default=1500,
@@ -267,11 +272,29 @@ class TtsSettings(_Section):
     engine: Literal["espeak"] = Field(default="espeak", description="What speaks the reply.")
     voice: str = Field(default="en-us", min_length=1, description="The engine's name of the voice.")
     rate_wpm: int = Field(default=175, ge=80, le=450, description="Speed, in words a minute.")
+    trim: bool = Field(
+        default=True,
+        description="Cut the silence off that the engine puts around speech; false only to measure "
+        "what that is worth.",
+    )
 
 
 class ReplySettings(_Section):
     """How a reply is cut into clauses and watched."""
 
+    drafts: bool = Field(
+        default=True,
+        description="Draft replies, unheard, while it is not yet sure that the turn is over.",
+    )
+    read_ahead: bool = Field(
+        default=True,
+        description="Let the language model read what was understood while the user still speaks.",
+    )
+    early_first_clause: bool = Field(
+        default=True,
+        description="Begin to speak at the first place where a speaker could pause; false waits "
+        "for the whole first sentence.",
+    )
     first_clause_min_words: int = Field(
         default=3,
         ge=1,

@@ -91,7 +91,10 @@ def session_rules(settings: Settings) -> SessionRules:
     return SessionRules(
         endpointer=_endpointer_rules(settings.turns),
         interruption=InterruptionRules(settings.turns.acknowledgement_max_ms),
+        read_ahead=settings.reply.read_ahead,
         reply=ReplyRules(
+            drafts=settings.reply.drafts,
+            early_first_clause=settings.reply.early_first_clause,
             first_clause_min_words=settings.reply.first_clause_min_words,
             clause_max_characters=settings.reply.clause_max_characters,
         ),
@@ -205,6 +208,7 @@ def engine_factories(settings: Settings, store: ModelStore) -> EngineFactories:
             max_tokens=settings.llm.max_tokens,
             precision=settings.llm.precision,
             network=settings.llm.engine,
+            keep_cache=settings.llm.keep_cache,
         )
         engine.prepare(new_history(settings).messages())
         return engine
@@ -212,6 +216,6 @@ def engine_factories(settings: Settings, store: ModelStore) -> EngineFactories:
     def tts() -> Tts:
         from voicebot.engines.espeak import EspeakTts  # noqa: PLC0415
 
-        return EspeakTts(settings.tts.voice, rate_wpm=settings.tts.rate_wpm)
+        return EspeakTts(settings.tts.voice, rate_wpm=settings.tts.rate_wpm, trim=settings.tts.trim)
 
     return EngineFactories(vad, turn_detector, asr, llm, tts)

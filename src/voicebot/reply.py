@@ -36,14 +36,18 @@ _CHUNKS_AHEAD = 256
 
 @dataclass(frozen=True, slots=True)
 class ReplyRules:
-    """How a reply is cut into clauses.
+    """How a reply is made.
 
     Attributes:
+        drafts: it is written before the commit; otherwise only the prompt is read by then.
+        early_first_clause: the first clause ends where a speaker could pause, not at a full stop.
         first_clause_min_words: the first clause may end at a weak boundary from here on.
         clause_max_characters: a clause ends here at the latest.
         language: for reading out numbers and units.
     """
 
+    drafts: bool = True
+    early_first_clause: bool = True
     first_clause_min_words: int = 3
     clause_max_characters: int = 220
     language: str = "en"
@@ -158,6 +162,7 @@ class Reply:
         started_s = loop.time()
         splitter = ClauseSplitter(
             first_clause_min_words=self._rules.first_clause_min_words,
+            early_first_clause=self._rules.early_first_clause,
             max_clause_characters=self._rules.clause_max_characters,
         )
 

@@ -8,6 +8,7 @@ at hand.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -62,12 +63,14 @@ class SessionRules:
         reply: how replies are cut.
         preroll_ms: audio from before the detected onset that the recogniser is given, since the
             first sounds of speech are softer than what voice activity notices.
+        read_ahead: the language model reads each partial transcript while the user still speaks.
     """
 
     endpointer: EndpointerRules = field(default_factory=EndpointerRules)
     interruption: InterruptionRules = field(default_factory=InterruptionRules)
     reply: ReplyRules = field(default_factory=ReplyRules)
     preroll_ms: float = 320.0
+    read_ahead: bool = True
 
 
 class Session:
@@ -229,7 +232,7 @@ class Session:
     def _listen_afresh(self, started: SpeechStarted) -> None:
         self._held = []
         self._stages.asr.start(self._tell_partial)
-        self._stages.llm.prepare(self._history.messages())
+        self._read_ahead()
         preroll_s = self._rules.preroll_ms / 1000.0
         self._stages.asr.feed(self._recent.since(started.speech_start_s - preroll_s))
 
@@ -298,8 +301,15 @@ class Session:
         turn = self._open_turn()
         if not turn.is_closed and not turn.is_committed:
             self._notify(PartialTranscript(turn.number, text))
-            self._stages.llm.prepare(self._history.messages(text))
+            self._read_ahead(text)
             self._weigh_intrusion(text)
+
+    def _read_ahead(self, text: str | None = None) -> None:
+        if not self._rules.read_ahead:
+            return
+        # What is wrong with the conversation shows again, as an error, when it is answered.
+        with suppress(Exception):
+            self._stages.llm.prepare(self._history.messages(text))
 
     # Speech over the bot.
 
@@ -372,7 +382,8 @@ class Session:
         turn = self._open_turn()
         detector = self._stages.turn_detector
         preroll_s = self._rules.preroll_ms / 1000.0
-        since_s = max(self._now() - detector.window_s, turn.audio_start_s - preroll_s)
+        window_s = min(detector.window_s, self._rules.endpointer.waiting.look_window_s)
+        since_s = max(self._recent.end_s - window_s, turn.audio_start_s - preroll_s)
         silence_ms = (self._recent.end_s - (turn.speech_end_s or self._recent.end_s)) * 1000.0
         try:
             probability = await detector.completion(self._recent.since(since_s))

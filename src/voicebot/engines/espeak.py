@@ -81,6 +81,8 @@ class EspeakTts:
         pitch: 0 (low) to 99 (high).
         volume: 1 to 100 percent of full level, at which speech peaks below full scale.
         pauses: the silence behind stretches of speech.
+        trim: whether the library's own silence around a stretch is cut off; only measurements do
+            without.
 
     Raises:
         ConfigError: no such voice, or a number out of range.
@@ -95,6 +97,7 @@ class EspeakTts:
         pitch: int = 50,
         volume: int = 100,
         pauses: JoinPauses | None = None,
+        trim: bool = True,
     ) -> None:
         _check_range("rate_wpm", rate_wpm, 80, 450)
         _check_range("pitch", pitch, 0, 99)
@@ -103,6 +106,7 @@ class EspeakTts:
         self._settings = EspeakSettings(voice, rate_wpm, pitch, volume)
         self._library.check(self._settings)
         self._pauses = pauses or JoinPauses()
+        self._trim = trim
 
     @property
     def sample_rate_hz(self) -> int:
@@ -157,7 +161,13 @@ class EspeakTts:
         if first is None or last is None:
             return _Stretch(np.zeros(0, np.float32))
         # The first loud window has its sound at its end: the lead is counted from there.
-        begin = max(0, first + window - self._samples(_LEAD_MS)) if first else 0
+        begin = (
+            0
+            if not self._trim
+            else max(0, first + window - self._samples(_LEAD_MS))
+            if first
+            else 0
+        )
         spoken = samples[begin:last].copy()
         fade_in = min(self._samples(_FADE_IN_MS), len(spoken))
         fade_out = min(self._samples(_FADE_OUT_MS), len(spoken))

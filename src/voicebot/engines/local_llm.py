@@ -62,15 +62,24 @@ class LocalLlm:
         prompt: the model's tokenizer and chat template.
         context_tokens: how many tokens the network can attend to.
         max_tokens: the most tokens of a reply.
+        keep_cache: whether what was read for one prompt serves the next; only measurements do
+            without.
     """
 
     def __init__(
-        self, network: CausalNetwork, prompt: ChatPrompt, *, context_tokens: int, max_tokens: int
+        self,
+        network: CausalNetwork,
+        prompt: ChatPrompt,
+        *,
+        context_tokens: int,
+        max_tokens: int,
+        keep_cache: bool = True,
     ) -> None:
         self._network = network
         self._prompt = prompt
         self._context_tokens = context_tokens
         self._max_tokens = max_tokens
+        self._keep_cache = keep_cache
         self._sentence_end_ids = prompt.sentence_end_ids()
         self._read_ids: list[int] = []
         # Logits behind the last of ``_read_ids``; None if they were not computed.
@@ -87,6 +96,7 @@ class LocalLlm:
         precision: Precision = "int8",
         device: str = "cpu",
         network: NetworkChoice = "auto",
+        keep_cache: bool = True,
     ) -> LocalLlm:
         """Load a model folder: config.json, safetensors, tokenizer.json, chat template.
 
@@ -104,6 +114,7 @@ class LocalLlm:
                 ``auto`` takes it with ``int8`` only. transformers takes int8 for bfloat16.
             device: a torch device, ``cpu`` or ``cuda``.
             network: what does the arithmetic.
+            keep_cache: see the class.
 
         Raises:
             ModelMissingError: the folder or one of its files is not there.
@@ -126,7 +137,13 @@ class LocalLlm:
         context_tokens = config.get("max_position_embeddings")
         if not isinstance(context_tokens, int):
             context_tokens = 2048  # Not every configuration names it; all models have this much.
-        llm = cls(loaded, prompt, context_tokens=context_tokens, max_tokens=max_tokens)
+        llm = cls(
+            loaded,
+            prompt,
+            context_tokens=context_tokens,
+            max_tokens=max_tokens,
+            keep_cache=keep_cache,
+        )
         llm.prepare([Message("user", "hello")])  # The first pass is the slowest.
         return llm
 
@@ -205,6 +222,9 @@ class LocalLlm:
     def _prefill(self, prompt: PromptTokens, stop: StopFlag | None) -> Prefilled | None:
         """Read what is not yet read of ``prompt``; None if stopped before all was."""
         ids = prompt.ids
+        if not self._keep_cache:
+            self._keep(0)
+            self._turn_end = None
         last = len(ids) - 1
         words_end = prompt.last_word_index
         heard = None if words_end is None else ids[: words_end + 1]

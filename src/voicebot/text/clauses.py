@@ -33,6 +33,7 @@ class ClauseSplitter:
     Args:
         first_clause_min_words: the first clause may end before a phrase opener once it has these,
             and before "is", "are", "was" and "were" once it has one more.
+        early_first_clause: whether the first clause is cut otherwise than later ones at all.
         long_clause_characters: later clauses may end at a comma from this length on.
         max_clause_characters: a clause is cut at its last white space, at worst in a word, when it
             grows longer.
@@ -42,14 +43,16 @@ class ClauseSplitter:
         self,
         *,
         first_clause_min_words: int = 3,
+        early_first_clause: bool = True,
         long_clause_characters: int = 60,
         max_clause_characters: int = 220,
     ) -> None:
         self._first_clause_min_words = first_clause_min_words
         self._long_clause_characters = long_clause_characters
         self._max_clause_characters = max_clause_characters
+        self._early_first_clause = early_first_clause
         self._pending = ""
-        self._first = True
+        self._first = early_first_clause
 
     def feed(self, piece: str) -> list[str]:
         """Take the next text; give the clauses that are complete now."""
@@ -65,7 +68,7 @@ class ClauseSplitter:
         """The rest, at the end of the reply; the splitter is as new afterwards."""
         clauses = self._emit(len(self._pending))
         self._pending = ""
-        self._first = True
+        self._first = self._early_first_clause
         return clauses
 
     def _emit(self, cut: int) -> list[str]:

@@ -11,6 +11,7 @@ the turn is surely complete, patient when it is not. As long as speech goes on t
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from voicebot.turns.waits import WaitRule
 
 __all__ = ["BotState", "Decision", "Endpointer", "EndpointerRules"]
+
+_PAUSES_REMEMBERED = 32
 
 Decision: TypeAlias = (
     SpeechStarted | SpeechEnded | EvidenceWanted | SpeechResumed | TurnCommitted | TurnDismissed
@@ -99,6 +102,7 @@ class Endpointer:
         self._looks: tuple[Look, ...] = ()
         self._reading: Reading | None = None
         self._earlier_pauses = 0
+        self._pauses_ms: deque[float] = deque(maxlen=_PAUSES_REMEMBERED)
         self._next_look_ms = 0.0
         self._mergeable_turn: int | None = None
 
@@ -199,7 +203,7 @@ class Endpointer:
             return []
         if self._state is _State.ENDING:
             self._state = _State.SPEAKING
-            self._earlier_pauses += 1
+            self._note_pause(run_start_s)
             self._speech_ms += run_ms
             self._speech_end_s = end_s
             return [SpeechResumed(self._turn, end_s)]
@@ -218,10 +222,14 @@ class Endpointer:
             self._speech_ms = 0.0
             self._earlier_pauses = 0
         else:
-            self._earlier_pauses += 1
+            self._note_pause(run_start_s)
         self._speech_ms += (end_s - run_start_s) * 1000.0
         self._speech_end_s = end_s
         return SpeechStarted(self._turn, end_s, run_start_s, continues)
+
+    def _note_pause(self, until_s: float) -> None:
+        self._earlier_pauses += 1
+        self._pauses_ms.append((until_s - self._speech_end_s) * 1000.0)
 
     def _hear_silence(self, end_s: float) -> list[Decision]:
         if self._state is _State.QUIET:
@@ -260,7 +268,9 @@ class Endpointer:
         waiting = self._rules.waiting
         if self._speech_end_s - self._turn_start_s >= self._rules.max_turn_s:
             return Wait(waiting.shortest_ms, CommitReason.SURE)
-        return waiting.wait(TurnEvidence(self._looks, self._reading, self._earlier_pauses))
+        return waiting.wait(
+            TurnEvidence(self._looks, self._reading, self._earlier_pauses, tuple(self._pauses_ms))
+        )
 
     def _commit(self, reason: CommitReason) -> list[Decision]:
         self._state = _State.QUIET

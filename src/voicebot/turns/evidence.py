@@ -42,8 +42,10 @@ class TurnEvidence:
         looks: in the order in which they came; empty until the first one is in.
         reading: None until the words are known.
         earlier_pauses: how often the user has paused in this turn and gone on.
+        pauses_ms: how long each pause was that this user has made, in all turns so far.
     """
 
     looks: tuple[Look, ...] = ()
     reading: Reading | None = None
     earlier_pauses: int = 0
+    pauses_ms: tuple[float, ...] = ()

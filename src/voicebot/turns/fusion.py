@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from voicebot.text.spelled import is_spelled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from voicebot.turns.evidence import TurnEvidence
 
@@ -39,6 +39,7 @@ _LEAST_END_PROBABILITY = 0.001
 _MANY_PAUSES = 3
 _FEW_WORDS = 3
 _MANY_WORDS = 10
+_PRIOR_PAUSES = 8
 _MIDDLE_COST_MS = 10_000.0
 
 
@@ -82,7 +83,9 @@ class FusedModel:
         intercept: log-odds when all features are 0.
         weights: log-odds per unit of each feature.
         means: of each feature in the data of the fit; stands in where a feature is not known.
-        pause_mean_ms: mean length of the pauses that outlast the quickest commit, beyond it.
+        pause_mean_ms: mean length, beyond ``quickest_commit_ms``, of the pauses that outlast it.
+        quickest_commit_ms: pauses that are shorter can never be cut into.
+        look_window_s: how much of the latest audio is looked at; what came before says little.
         latest_look_ms: looks at more silence than this are not asked for, nor counted.
         look_every_ms: silence between two looks.
     """
@@ -91,6 +94,8 @@ class FusedModel:
     weights: Mapping[str, float]
     means: Mapping[str, float]
     pause_mean_ms: float
+    quickest_commit_ms: float
+    look_window_s: float
     latest_look_ms: float
     look_every_ms: float
 
@@ -102,6 +107,20 @@ class FusedModel:
             value = known[name]
             total += self.weights[name] * (self.means[name] if value is None else value)
         return total
+
+    def user_pause_mean_ms(self, pauses_ms: Sequence[float]) -> float:
+        """The mean pause of one user: the posterior mean, with the fitted one worth eight pauses.
+
+        Args:
+            pauses_ms: the pauses that they have made so far.
+        """
+        lasting = [
+            pause_ms - self.quickest_commit_ms
+            for pause_ms in pauses_ms
+            if pause_ms > self.quickest_commit_ms
+        ]
+        known = _PRIOR_PAUSES + len(lasting)
+        return (_PRIOR_PAUSES * self.pause_mean_ms + sum(lasting)) / known
 
 
 @cache

@@ -39,6 +39,11 @@ class WaitRule(Protocol):
         """The wait when nothing could make it surer."""
         ...
 
+    @property
+    def look_window_s(self) -> float:
+        """How much of the latest audio a look is at; infinite for the whole turn."""
+        ...
+
     def wait(self, evidence: TurnEvidence) -> Wait:
         """How much silence ends the turn."""
         ...
@@ -60,10 +65,11 @@ class FusedWait:
 
     If the user has finished, each 100 ms of waiting costs 100 ms; if they have not, a commit
     before they go on costs ``cut_in_cost_ms``. Pauses that are over after an exponential time of
-    mean ``pause_mean_ms`` have a constant hazard, so the posterior log-odds of the end grow by one
-    each ``pause_mean_ms`` of silence, and it pays to commit at the first instant at which
+    mean ``pause_ms`` (which follows the user's own pauses) have a constant hazard, so the log-odds
+    of the end grow by one each ``pause_ms`` of silence, and it pays to commit at the first instant
+    at which
 
-        log-odds + silence / pause_mean_ms ≥ log(cut_in_cost_ms / pause_mean_ms).
+        log-odds + silence / pause_ms ≥ log(cut_in_cost_ms / pause_ms).
 
     Args:
         eagerness: 0 to 1, see :func:`voicebot.turns.fusion.cut_in_cost_ms`.
@@ -75,14 +81,19 @@ class FusedWait:
 
     eagerness: float = 0.5
     shortest_ms: float = 96.0
-    longest_ms: float = 1500.0
+    longest_ms: float = 1300.0
     unread_ms: float = 600.0
     model: FusedModel = field(default_factory=fused_model)
+
+    @property
+    def look_window_s(self) -> float:
+        """As the model was fitted."""
+        return self.model.look_window_s
 
     def wait(self, evidence: TurnEvidence) -> Wait:
         """How much silence ends the turn."""
         log_odds = self.model.log_odds(evidence)
-        pause_ms = self.model.pause_mean_ms
+        pause_ms = self.model.user_pause_mean_ms(evidence.pauses_ms)
         wait_ms = pause_ms * (math.log(cut_in_cost_ms(self.eagerness) / pause_ms) - log_odds)
         shortest_ms = self.shortest_ms if evidence.reading is not None else self.unread_ms
         wait_ms = min(max(wait_ms, shortest_ms), self.longest_ms)
@@ -111,6 +122,11 @@ class PlainWait:
     sure_probability: float = 0.9
     likely_probability: float = 0.5
     unfinished_probability: float = 0.015
+
+    @property
+    def look_window_s(self) -> float:
+        """The whole turn."""
+        return math.inf
 
     @property
     def shortest_ms(self) -> float:
@@ -154,7 +170,12 @@ class SmartTurnWait:
 
     eagerness: float = 0.5
     look_ms: float = 200.0
-    longest_ms: float = 1500.0
+    longest_ms: float = 1300.0
+
+    @property
+    def look_window_s(self) -> float:
+        """The whole turn."""
+        return math.inf
 
     @property
     def shortest_ms(self) -> float:
@@ -188,7 +209,12 @@ class SilenceWait:
 
     eagerness: float = 0.5
     shortest_ms: float = 96.0
-    longest_ms: float = 1500.0
+    longest_ms: float = 1300.0
+
+    @property
+    def look_window_s(self) -> float:
+        """The whole turn."""
+        return math.inf
 
     def wait(self, evidence: TurnEvidence) -> Wait:  # noqa: ARG002  # the point of it
         """How much silence ends the turn."""
