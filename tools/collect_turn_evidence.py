@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from voicebot.audio.samples import Samples
     from voicebot.bench.callers import CallerTurn
     from voicebot.config import Settings
-    from voicebot.engines.protocols import Asr, Llm, TurnDetector, Vad
+    from voicebot.engines.protocols import Asr, Llm, Transcript, TurnDetector, Vad
 
 _NOISE_RMS = 1e-4  # a microphone's, as the virtual one has it
 _TAIL_S = 1.0
@@ -95,12 +95,12 @@ def _label(turn: CallerTurn, silence: _Silence) -> str | None:
     return None
 
 
-def _heard(asr: Asr, samples: Samples) -> str:
+def _heard(asr: Asr, samples: Samples) -> Transcript:
     asr.start()
     block = INPUT_SAMPLE_RATE_HZ // 10
     for at in range(0, len(samples), block):
         asr.feed(samples[at : at + block])
-    return asr.finish().text
+    return asr.finish()
 
 
 def _end_probability(llm: Llm, settings: Settings, text: str) -> float | None:
@@ -140,7 +140,7 @@ def _collect(
         label = _label(turn, silence)
         if label is None or silence.length_ms < _LOOKS_MS[0]:
             continue
-        text = _heard(
+        heard = _heard(
             asr, cut(silence.start_s - preroll_s, silence.end_s + _ASR_SILENCE_MS / 1000.0)
         )
         yield {
@@ -151,8 +151,9 @@ def _collect(
             "length_ms": None if label == "end" else round(silence.length_ms),
             "late_ms": round((silence.end_s - turn.true_end_s) * 1000),
             "looks": [[ms, look(silence, ms)] for ms in _LOOKS_MS if ms <= silence.length_ms],
-            "text": text,
-            "end_probability": _end_probability(llm, settings, text) if text else None,
+            "text": heard.text,
+            "end_probability": _end_probability(llm, settings, heard.text) if heard.text else None,
+            "confidence": heard.confidence,
             "earlier_pauses": earlier_pauses,
         }
         earlier_pauses += label == "pause"

@@ -3,7 +3,7 @@
     pip install 'scikit-learn>=1.5'
     python tools/fit_turn_evidence.py EVIDENCE.jsonl [--write]
 
-Logistic regression with an L2 penalty over five features. All figures that it prints are
+Logistic regression with an L2 penalty over six features. All figures that it prints are
 cross-validated: each speaker's silences are predicted by a model that was fitted without that
 speaker (clips without a named speaker count as one each). It prints the reliability curve, and
 what the wait that follows would have cost at several settings of ``turns.eagerness``. ``--write``
@@ -60,7 +60,7 @@ def _silence(row: dict[str, Any]) -> _Silence:
         late_ms=row["late_ms"],
         evidence=TurnEvidence(
             tuple(Look(*look) for look in row["looks"]),
-            Reading(row["text"], row["end_probability"]),
+            Reading(row["text"], row["end_probability"], row["confidence"]),
             row["earlier_pauses"],
         ),
     )

@@ -75,6 +75,7 @@ class Answer:
         self._gate = asyncio.Event()
         self._replies: list[Reply] = []
         self._transcript = ""
+        self._confidence: float | None = None
         self._failure: str | None = None
         self._is_silenced = False
         self._is_free = asyncio.Event()
@@ -171,6 +172,7 @@ class Answer:
         finally:
             self._timeline.span(Part.ASR, asked_s, self._now())
         self._transcript = transcript.text
+        self._confidence = transcript.confidence
         if not self._is_wanted(self._transcript):
             return
         if not self._transcript:
@@ -199,7 +201,7 @@ class Answer:
                 return
 
     def _tell_reading(self, prefilled: Prefilled) -> None:
-        self._on_read(Reading(self._transcript, prefilled.turn_end_probability))
+        self._on_read(Reading(self._transcript, prefilled.turn_end_probability, self._confidence))
 
     async def _own_up(self, error: VoicebotError) -> None:
         self._failure = str(error)

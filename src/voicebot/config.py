@@ -128,8 +128,8 @@ class TurnsSettings(_Section):
     )
     eagerness: _Probability = Field(
         default=0.5,
-        description="How much a cut-in may cost: at 0 as much as 100 s of waiting, at 0.5 10 s, at "
-        "1 1 s. With rule=smart-turn 1 minus its threshold; with rule=silence from the longest "
+        description="How much a cut-in may cost: at 0 as much as 80 s of waiting, at 0.5 8 s, at "
+        "1 0.8 s. With rule=smart-turn 1 minus its threshold; with rule=silence from the longest "
         "wait to the shortest.",
     )
     longest_wait_ms: _WaitMs = Field(

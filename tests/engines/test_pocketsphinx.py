@@ -8,6 +8,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -102,6 +103,9 @@ class FakeDecoder:
     def hyp(self) -> object:
         return type("Hypothesis", (), {"hypstr": " ".join(self.words)}) if self.words else None
 
+    def seg(self) -> object:
+        return [SimpleNamespace(word=word, prob=1 / len(self.words)) for word in self.words]
+
     def get_cmn(self) -> str:
         return self.mean
 
@@ -130,6 +134,21 @@ def test_only_words_are_left_of_a_hypothesis(hypothesis: str, words: str) -> Non
 
 def test_both_sides_speak_of_the_same_header() -> None:
     assert engine_process.HEADER.format == pocketsphinx_child.HEADER.format
+
+
+def test_confidence_is_the_mean_over_the_words_of_the_whole_turn() -> None:
+    turn = TurnDecoder(FakeDecoder())
+    assert turn.confidence is None
+    turn.start()
+    turn.feed(block(1))
+    turn.finish()
+    assert turn.confidence == pytest.approx(1.0)
+    for value in (2, 3, 0, 4):  # one of them silence
+        turn.feed(block(value))
+    turn.finish()
+    assert turn.confidence == pytest.approx((1 + 3 * 0.25) / 4)
+    turn.start()
+    assert turn.confidence is None
 
 
 def test_a_turn_goes_on_after_its_final_transcript() -> None:

@@ -48,12 +48,13 @@ def test_finished_questions_are_likelier_over_than_unfinished_ones() -> None:
 
 def test_features_are_what_the_page_says() -> None:
     found = features(
-        TurnEvidence((Look(64, 0.5), Look(900, 0.99)), Reading("my name is c a", 0.099), 5),
+        TurnEvidence((Look(64, 0.5), Look(900, 0.99)), Reading("my name is c a", 0.099, 0.8), 5),
         latest_look_ms=140,
     )
     assert found == {
         "sound": pytest.approx(0.0),
         "words_end": pytest.approx(math.log(0.1)),
+        "confidence": 0.8,
         "length": pytest.approx(math.log(5)),
         "spelled": 1.0,
         "earlier_pauses": 3.0,
@@ -64,7 +65,7 @@ def test_features_are_what_the_page_says() -> None:
 
 
 def test_eagerness_is_a_price() -> None:
-    assert [round(cut_in_cost_ms(e)) for e in (0, 0.5, 1)] == [100_000, 10_000, 1_000]
+    assert [round(cut_in_cost_ms(e)) for e in (0, 0.5, 1)] == [80_000, 8_000, 800]
 
 
 @pytest.mark.parametrize(

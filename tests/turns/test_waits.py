@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicebot.turns.evidence import Look, Reading, TurnEvidence
-from voicebot.turns.fusion import FusedModel, cut_in_cost_ms
+from voicebot.turns.fusion import FEATURES, FusedModel, cut_in_cost_ms
 from voicebot.turns.waits import FusedWait, PlainWait, SilenceWait, SmartTurnWait, WaitRule
 
 MODEL = FusedModel(
     intercept=0.0,
-    weights={"sound": 1, "words_end": 0, "length": 0, "spelled": 0, "earlier_pauses": 0},
-    means=dict.fromkeys(("sound", "words_end", "length", "spelled", "earlier_pauses"), 0.0),
+    weights={**dict.fromkeys(FEATURES, 0.0), "sound": 1.0},
+    means=dict.fromkeys(FEATURES, 0.0),
     pause_mean_ms=300.0,
     quickest_commit_ms=150.0,
     look_window_s=2.0,

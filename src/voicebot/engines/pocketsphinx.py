@@ -110,11 +110,15 @@ class PocketSphinxAsr:
         """
         self._send(child.FINISH)
         kind = b""
+        confidence: float | None = None
         while kind != child.FINAL:
             message = self._wait(self._finish_timeout_s)
             kind = message[0]
-            self._newest = self._text_of(message, self._newest)
-        return Transcript(self._newest, final=True)
+            if kind == child.SURENESS:
+                (confidence,) = child.CONFIDENCE.unpack_from(message[1], child.TURN_NUMBER.size)
+            else:
+                self._newest = self._text_of(message, self._newest)
+        return Transcript(self._newest, final=True, confidence=confidence)
 
     def close(self) -> None:
         """End the decoder's process."""

@@ -12,7 +12,9 @@ header, ``HEADER`` (kind and length), and a payload::
                      FINISH   give the final transcript
     from the child   READY    the decoder is loaded and warm
                      PARTIAL  number of the turn, then the transcript so far, UTF-8
-                     FINAL    the same, after FINISH
+                     SURENESS  number of the turn, then how sure its words are, a float; after
+                              FINISH, if there are words
+                     FINAL    as PARTIAL, after that
                      FAILED   what went wrong, UTF-8; the child then exits
 """
 
@@ -29,6 +31,7 @@ from typing import Any
 
 __all__ = [
     "AUDIO",
+    "CONFIDENCE",
     "FAILED",
     "FINAL",
     "FINISH",
@@ -36,6 +39,7 @@ __all__ = [
     "PARTIAL",
     "READY",
     "START",
+    "SURENESS",
     "TURN_NUMBER",
     "TurnDecoder",
     "load_decoder",
@@ -44,6 +48,7 @@ __all__ = [
 
 HEADER = struct.Struct("<cI")
 TURN_NUMBER = struct.Struct("<I")
+CONFIDENCE = struct.Struct("<f")
 
 START = b"S"
 AUDIO = b"A"
@@ -51,6 +56,7 @@ FINISH = b"F"
 READY = b"R"
 PARTIAL = b"P"
 FINAL = b"T"
+SURENESS = b"C"
 FAILED = b"E"
 
 _BYTES_PER_SAMPLE = 2
@@ -116,6 +122,7 @@ class TurnDecoder:
         self._in_utterance = False
         self._utterance_bytes = 0
         self._finished: list[str] = []
+        self._posteriors: list[float] = []
         self._bytes_since_partial = 0
         self._means_before = ""
 
@@ -124,6 +131,7 @@ class TurnDecoder:
         # A turn that nobody finished still teaches the decoder the channel's cepstral means.
         self._end_utterance()
         self._finished.clear()
+        self._posteriors.clear()
         self._bytes_since_partial = 0
 
     def feed(self, audio: bytes) -> str | None:
@@ -155,7 +163,17 @@ class TurnDecoder:
         words = self._end_utterance()
         if words:
             self._finished.append(words)
+            self._posteriors += [
+                segment.prob for segment in self._decoder.seg() if plain_words(segment.word)
+            ]
         return self._text("")
+
+    @property
+    def confidence(self) -> float | None:
+        """Mean posterior probability of the finished words in the lattice; None without words."""
+        if not self._posteriors:
+            return None
+        return min(1.0, sum(self._posteriors) / len(self._posteriors))
 
     def _end_utterance(self) -> str:
         if not self._in_utterance:
@@ -216,6 +234,8 @@ def _serve(connection: _Connection) -> None:
                     connection.send(PARTIAL, number + text.encode())
         elif kind == FINISH:
             last_partial = turn.finish()
+            if turn.confidence is not None:
+                connection.send(SURENESS, number + CONFIDENCE.pack(turn.confidence))
             connection.send(FINAL, number + last_partial.encode())
 
 

@@ -49,10 +49,12 @@ class Transcript:
     Attributes:
         text: lower or mixed case as the engine gives it, stripped; empty when nothing was said.
         final: False while more decoding could still change it without new audio.
+        confidence: how sure the engine is of the words, 0 to 1; None if it cannot tell.
     """
 
     text: str
     final: bool
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,10 +28,12 @@ class Reading:
         text: the words so far; empty when none were understood.
         end_probability: the mass that the language model puts on the end of a sentence or message
             behind these words, 0 to 1; None if it cannot tell.
+        confidence: how sure the recogniser is of the words, 0 to 1; None if it cannot tell.
     """
 
     text: str
     end_probability: float | None
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
