@@ -237,7 +237,14 @@ def test_text_is_parsed_by_the_type_of_the_setting(
         ("[audio]\ninput = 3", ["audio.input = 3", "not text"]),
         ('[tts]\nvoice = ""', ["tts.voice", "must not be empty"]),
         ('[llm]\nsystem_prompt = "' + "x" * 20_001 + '"', ["too long", "20000"]),
-        ("[turns]\nsoft_end_ms = 300", ["soft_end_ms = 300", "sure_wait_ms = 200 (default)"]),
+        (
+            '[turns]\nrule = "plain"\nsoft_end_ms = 300',
+            ["soft_end_ms = 300", "sure_wait_ms = 200 (default)"],
+        ),
+        (
+            "[turns]\nsoft_end_ms = 1400",
+            ["soft_end_ms = 1400", "longest_wait_ms = 1300 (default)"],
+        ),
         ("[turns]\nsoft_end_ms = = 3", ["not valid TOML", "line 2"]),
         ("[turns]\nonset_ms = 64\nonset_ms = 65\n", ["not valid TOML", "line 3"]),
         ("x = " + "[" * 9_000, ["not valid TOML"]),
@@ -337,13 +344,14 @@ def test_a_file_that_is_not_utf_8_is_refused_with_its_line(places: Places) -> No
     "changes",
     [
         {"silence_threshold": 0.6},
-        {"soft_end_ms": 201},
+        {"soft_end_ms": 1301},
+        {"rule": "plain", "soft_end_ms": 201},
         {"sure_wait_ms": 501},
         {"likely_wait_ms": 1201},
         {"likely_probability": 0.95},
     ],
 )
-def test_settings_of_turns_must_not_contradict_each_other(changes: dict[str, float]) -> None:
+def test_settings_of_turns_must_not_contradict_each_other(changes: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match="must not exceed"):
         TurnsSettings.model_validate(changes)
 

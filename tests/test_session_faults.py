@@ -525,3 +525,29 @@ def test_a_session_that_was_never_spoken_to_closes_nothing(virtual_time: Run) ->
         return events
 
     assert virtual_time(quiet()) == []
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_a_draft_that_fails_for_good_waits_for_the_commit(virtual_time: Run, goes_on: bool) -> None:
+    class BrokenTts(ScriptedTts):
+        """Fails for the first draft and its apology, then speaks."""
+
+        calls = 0
+
+        async def _maybe_fail(self) -> None:
+            self.calls += 1
+            if not goes_on or self.calls <= 2:
+                raise EngineError("synthesis is stuck")
+
+    clip = speech(1.0, 0.4, 0.8) if goes_on else speech(1.0)
+    unsure = ScriptedTurnDetector([0.6])
+    stages = scripted(tts=BrokenTts(), turn_detector=unsure)
+    talk = virtual_time(converse([(0.5, clip)], stages=stages))
+    (closed,) = talk.closed
+    if goes_on:
+        assert closed.outcome is Outcome.ANSWERED
+        assert closed.heard == closed.reply
+        assert [each.heard_text for each in talk.history.exchanges] == [closed.heard]
+    else:
+        assert closed.outcome is Outcome.DISMISSED
+        assert not talk.history.exchanges

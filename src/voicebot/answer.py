@@ -20,7 +20,7 @@ from voicebot.turns.evidence import Reading
 from voicebot.work_account import WorkAccount, charged_to
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from voicebot.audio.sinks import AudioSink
     from voicebot.engines.protocols import Message
@@ -60,7 +60,7 @@ class Answer:
         rules: ReplyRules,
         notify: Callable[[Event], None],
         on_read: Callable[[Reading], None],
-        is_wanted: Callable[[str], bool],
+        is_wanted: Callable[[str], Awaitable[bool]],
         speech_end_s: float,
         soft_end_s: float,
     ) -> None:
@@ -173,7 +173,7 @@ class Answer:
             self._timeline.span(Part.ASR, asked_s, self._now())
         self._transcript = transcript.text
         self._confidence = transcript.confidence
-        if not self._is_wanted(self._transcript):
+        if not await self._is_wanted(self._transcript):
             return
         if not self._transcript:
             self._on_read(Reading("", None))
@@ -206,12 +206,14 @@ class Answer:
     async def _own_up(self, error: VoicebotError) -> None:
         self._failure = str(error)
         self._notify(StageFailed(self._turn, error))
-        if not self._is_wanted(self._transcript):
+        if not await self._is_wanted(self._transcript):
             return
         try:
             await self._say(_fixed(_APOLOGY))
         except VoicebotError as second_error:
             self._notify(StageFailed(self._turn, second_error))
+            # Until the commit the user may go on, and then it is another answer's turn.
+            await self._gate.wait()
 
     async def _say(
         self,

@@ -119,7 +119,8 @@ class TurnsSettings(_Section):
         default=64,
         ge=32,
         le=2000,
-        description="Silence after which a reply is drafted, unheard; at most sure_wait_ms.",
+        description="Silence after which a reply is drafted, unheard; at most longest_wait_ms, "
+        "with rule=plain at most sure_wait_ms.",
     )
     rule: Literal["fused", "plain", "smart-turn", "silence"] = Field(
         default="fused",
@@ -132,8 +133,11 @@ class TurnsSettings(_Section):
         "1 0.8 s. With rule=smart-turn 1 minus its threshold; with rule=silence from the longest "
         "wait to the shortest.",
     )
-    longest_wait_ms: _WaitMs = Field(
-        default=1300, description="Silence that ends a turn whatever it sounds like; not for plain."
+    longest_wait_ms: int = Field(
+        default=1300,
+        ge=200,
+        le=10_000,
+        description="Silence that ends a turn whatever it sounds like; not for plain.",
     )
     sure_wait_ms: _WaitMs = Field(
         default=200,
@@ -198,7 +202,10 @@ class TurnsSettings(_Section):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         self._check_order("silence_threshold", "speech_threshold")
-        self._check_order("soft_end_ms", "sure_wait_ms")
+        if self.rule == "plain":
+            self._check_order("soft_end_ms", "sure_wait_ms")
+        else:
+            self._check_order("soft_end_ms", "longest_wait_ms")
         self._check_order("sure_wait_ms", "likely_wait_ms")
         self._check_order("likely_wait_ms", "unsure_wait_ms")
         self._check_order("likely_probability", "sure_probability")

@@ -213,9 +213,13 @@ class Session:
         if self._held_reply is not None and started.continues is None:
             self._yield(self._held_reply)
         if previous is not None and not previous.is_closed:
-            if bot is BotState.AUDIBLE and started.continues is None and previous.answer:
+            if bot is BotState.AUDIBLE and previous.answer:
                 self._hold(previous, previous.answer, started)
-                self._listen_afresh(started)
+                if started.continues is None:
+                    self._listen_afresh(started)
+                else:
+                    turn.audio_start_s = previous.audio_start_s
+                    self._feed_held()
                 return
             silent_from_s = self._silence(previous)
             if previous.was_audible(silent_from_s):
@@ -315,7 +319,7 @@ class Session:
 
     def _hold(self, turn: Turn, answer: Answer, started: SpeechStarted) -> None:
         """Fall silent at once; whether the reply goes on is decided when more is known."""
-        held = HeldReply.hold(turn, answer, self._sink, started.speech_start_s)
+        held = HeldReply.hold(turn, answer, self._sink, started)
         self._held_reply = held
         self._notify(ReplyHeld(turn.number, held.onset_s, held.silent_from_s))
 
@@ -324,33 +328,43 @@ class Session:
         held = self._held_reply
         if held is None:
             return None
-        speech_end_s = self._endpointer.speech_end_s
-        rules = self._rules.interruption
-        verdict = held.weigh(speech_end_s, words, is_over=is_over, rules=rules)
+        verdict = self._verdict(held, words, is_over=is_over)
         if verdict is Verdict.YIELD:
             self._yield(held)
         elif verdict is Verdict.GO_ON:
             self._go_on(held)
         return verdict
 
-    def _is_wanted(self, turn: Turn, transcript: str) -> bool:
+    def _verdict(self, held: HeldReply, words: str, *, is_over: bool) -> Verdict:
+        rules = self._rules.interruption
+        return held.weigh(self._endpointer.speech_end_s, words, is_over=is_over, rules=rules)
+
+    async def _is_wanted(self, turn: Turn, transcript: str) -> bool:
         """Whether what the user said in ``turn`` is to be answered."""
-        if turn is not self._turn:
+        held = self._held_reply
+        if held is None or turn is not self._turn:
             return True  # the held reply itself asks, in order to own up to a failure
+        if self._verdict(held, transcript, is_over=True) is Verdict.GO_ON:
+            silent_s = self._rules.interruption.go_on_silence_ms / 1000.0
+            await asyncio.sleep(self._endpointer.speech_end_s + silent_s - self._now())
         return self._weigh_intrusion(transcript, is_over=True) is not Verdict.GO_ON
 
     def _yield(self, held: HeldReply) -> None:
         self._held_reply = None
         self._silence(held.turn)
         self._notify(BargedIn(held.turn.number, held.onset_s, held.silent_from_s))
-        self._close_silenced(held.turn, held.silent_from_s)
+        if held.is_taken_up:
+            self._history.withdraw(held.turn.number)
+            self._close(held.turn, Outcome.MERGED, heard_until_s=held.silent_from_s)
+        else:
+            self._close_silenced(held.turn, held.silent_from_s)
 
     def _go_on(self, held: HeldReply) -> None:
         """The speech wants no answer: the reply goes on, and the turn under way was none."""
         self._held_reply = None
         intruder = self._open_turn()
         intruder.count_discarded()
-        has_words = intruder.answer is not None and intruder.answer.transcript
+        has_words = intruder.answer is not None and held.new_words(intruder.answer.transcript)
         self._close(intruder, Outcome.ACKNOWLEDGED if has_words else Outcome.DISMISSED)
         self._endpointer.withdraw()
         self._held = []
@@ -416,7 +430,7 @@ class Session:
         facts = turn.facts(outcome, heard_until_s)
         if outcome is Outcome.ANSWERED:
             self._history.set_heard(turn.number, facts.heard)
-        elif outcome is Outcome.DISMISSED:
+        elif outcome in {Outcome.DISMISSED, Outcome.ACKNOWLEDGED}:
             self._history.withdraw(turn.number)
         if outcome is not Outcome.MERGED and turn.number == self._endpointer.turn:
             self._endpointer.close_merge_window()

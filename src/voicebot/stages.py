@@ -12,8 +12,6 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from voicebot.errors import EngineError
-
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
@@ -218,7 +216,7 @@ class ThreadedLlm:
 
         def job(llm: Llm) -> None:
             # What is wrong with the messages or the model shows again when they are answered.
-            with contextlib.suppress(EngineError):
+            with contextlib.suppress(Exception):
                 if not stop.is_set():
                     llm.prepare(messages, stop)
 

@@ -111,14 +111,13 @@ def won_by_draft_s(timeline: Timeline) -> float | None:
     """How much of the models' work on the first sound was done before the commit, in seconds.
 
     By as much the reply would have come later, had the same work begun at the commit. None if no
-    work had begun by then, so that the reply was no draft.
+    writing had begun by then, so that the reply was no draft.
     """
     commit_s = timeline.marks.get(Mark.COMMIT)
-    before = (
-        [] if commit_s is None else [span for span in timeline.work() if span.start_s < commit_s]
-    )
-    if commit_s is None or not before:
+    writing = timeline.spans.get(Part.LLM)
+    if commit_s is None or writing is None or writing.start_s >= commit_s:
         return None
+    before = [span for span in timeline.work() if span.start_s < commit_s]
     return sum(min(span.end_s, commit_s) - span.start_s for span in before)
 
 
@@ -142,11 +141,18 @@ def break_down(timeline: Timeline, *, end_s: float, audible_s: float) -> Breakdo
     spent[Part.OUTPUT] = left_s - written_s
     spent[Part.TTS] = audible_s - left_s  # leading silence is the synthesiser's
     if work_came_last(timeline):
-        # The chain of work is the path: the gate stood open by then.
+        # The chain of work is the path: the gate stood open by then. Work that waited for the
+        # commit has nothing before it on the path but the wait.
         work = timeline.work()
+        done = [span for span in work if span.end_s <= commit_s]
+        if done and work[len(done)].start_s >= commit_s:
+            work = work[len(done) :]
         for span in work:
             spent[span.part] += span.end_s - span.start_s
-        spent[Part.ENDPOINT] = marks.get(Mark.SOFT_END, work[0].start_s) - end_s
+        began_s = (
+            marks.get(Mark.SOFT_END, work[0].start_s) if work[0].part is Part.ASR else commit_s
+        )
+        spent[Part.ENDPOINT] = began_s - end_s
     else:
         spent[Part.ENDPOINT] = commit_s - end_s
     unattributed = (audible_s - end_s) - sum(spent.values())

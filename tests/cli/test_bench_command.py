@@ -167,7 +167,7 @@ def test_variants_are_played_by_turns_and_each_is_a_run_of_its_own(
     callers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    vary = ["--vary", "patient:turns.sure_wait_ms=450,turns.soft_end_ms=128"]
+    vary = ["--vary", "patient:turns.rule=silence,turns.eagerness=0"]
     vary += ["--vary", "reply.first_clause_min_words=5", "--hang-up-after", "0.2"]
     assert bench(callers, out, *vary) == 0
     names = ["plain", "patient", "reply.first_clause_min_words=5"]
@@ -181,7 +181,7 @@ def test_variants_are_played_by_turns_and_each_is_a_run_of_its_own(
     assert [each["name"] for each in compared["variants"]] == names
     assert compared["variants"][0]["difference"] is None
     patient = compared["variants"][1]
-    assert patient["assignments"] == ["turns.sure_wait_ms=450", "turns.soft_end_ms=128"]
+    assert patient["assignments"] == ["turns.rule=silence", "turns.eagerness=0"]
     assert patient["difference"]["mean_ms"]["value"] > 150
     shown = capsys.readouterr()
     assert "patient" in shown.out

@@ -100,10 +100,13 @@ def ratio_difference_interval(
 ) -> Interval | None:
     """The 95 % interval of ``second``'s ratio minus ``first``'s, of the same turns.
 
-    None with fewer than two clusters, or where the wholes of either sum to 0.
+    None with fewer than two clusters, where the wholes of either sum to 0, and where neither has
+    any parts: draws of nothing say nothing about how rare it is.
     """
     numbers, draws = _cluster_draws(clusters, seed)
     if draws is None or first.ratio is None or second.ratio is None:
+        return None
+    if not (any(first.parts) or any(second.parts)):
         return None
     return _interval(_ratios(second, numbers, draws) - _ratios(first, numbers, draws))
 

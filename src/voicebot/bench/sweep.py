@@ -169,7 +169,7 @@ def plan_sweep(
         PlannedPoint(
             rule,
             value,
-            Variant(f"{rule}-{value:g}", (f"turns.rule={rule}", f"turns.eagerness={value:g}")),
+            Variant(f"{rule}-{value!r}", (f"turns.rule={rule}", f"turns.eagerness={value!r}")),
         )
         for rule, value in dict.fromkeys([default, *wanted])
     ]

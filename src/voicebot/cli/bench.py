@@ -109,6 +109,8 @@ def bench_command(
         raise click.UsageError("--sweep plays its own variants; leave --vary out")
     if points and not sweep:
         raise click.UsageError("--points belongs to --sweep")
+    if latency_kinds and not (sweep or varied):
+        raise click.UsageError("--latency-kinds belongs to --vary and --sweep")
     kinds = _kinds(latency_kinds)
     if sweep:
         variants, shown = plan_swept_run(context, points, kinds)

@@ -69,6 +69,8 @@ class OnnxNetwork:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
+        # Waiting threads that spin would take a core from the stages that run beside this one.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3  # Its warnings are about how graphs are written.
         try:
             session = onnxruntime.InferenceSession(

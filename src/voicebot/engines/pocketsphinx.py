@@ -115,7 +115,7 @@ class PocketSphinxAsr:
             message = self._wait(self._finish_timeout_s)
             kind = message[0]
             if kind == child.SURENESS:
-                (confidence,) = child.CONFIDENCE.unpack_from(message[1], child.TURN_NUMBER.size)
+                confidence = self._confidence_of(message[1], confidence)
             else:
                 self._newest = self._text_of(message, self._newest)
         return Transcript(self._newest, final=True, confidence=confidence)
@@ -151,6 +151,13 @@ class PocketSphinxAsr:
         if number != self._turn_number:
             return otherwise
         return payload[child.TURN_NUMBER.size :].decode()
+
+    def _confidence_of(self, payload: bytes, otherwise: float | None) -> float | None:
+        (number,) = child.TURN_NUMBER.unpack_from(payload)
+        if number != self._turn_number:
+            return otherwise
+        (confidence,) = child.CONFIDENCE.unpack_from(payload, child.TURN_NUMBER.size)
+        return float(confidence)
 
     def _send(self, kind: bytes, payload: bytes = b"") -> None:
         process = self._running()

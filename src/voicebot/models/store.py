@@ -395,7 +395,11 @@ class ModelStore:
                 report(_at(model, "preparing"))
                 if self._write_graph(folder, workplace / GRAPH_NAME):
                     (workplace / GRAPH_NAME).rename(folder / GRAPH_NAME)
-                    write_stamp(make_stamp(model.name, stamp.source, folder), folder)
+                    try:
+                        write_stamp(make_stamp(model.name, stamp.source, folder), folder)
+                    except OSError:  # a graph that no stamp vouches for must not stay
+                        (folder / GRAPH_NAME).unlink()
+                        raise
         except OSError:  # a read-only folder or a full disk: the model runs without it, slower
             return
         report(FetchProgress(model.name, "done", 0, 0))

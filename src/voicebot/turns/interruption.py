@@ -44,9 +44,11 @@ class InterruptionRules:
 
     Attributes:
         acknowledgement_max_ms: speech that lasts longer is an interruption, whatever is said.
+        go_on_silence_ms: silence before the bot goes on: an "okay" may open a sentence.
     """
 
     acknowledgement_max_ms: float = 700.0
+    go_on_silence_ms: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +58,13 @@ class Intrusion:
     Attributes:
         speech_ms: from its onset to the end of its latest speech.
         words: what was understood so far; empty for noise.
+        is_asked: whether the bot was asking: then an acknowledgement is an answer.
         is_over: whether it ended and ``words`` are all that will be understood of it.
     """
 
     speech_ms: float
     words: str = ""
+    is_asked: bool = False
     is_over: bool = False
 
 
@@ -70,7 +74,7 @@ def judge(intrusion: Intrusion, rules: InterruptionRules) -> Verdict:
         return Verdict.YIELD
     words = len(normalise_words(intrusion.words))
     counts = words > 0 if intrusion.is_over else words > _GUESSED_WORDS
-    if counts and not is_acknowledgement(intrusion.words):
+    if counts and (intrusion.is_asked or not is_acknowledgement(intrusion.words)):
         return Verdict.YIELD
     return Verdict.GO_ON if intrusion.is_over else Verdict.HOLD
 
