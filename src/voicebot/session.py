@@ -106,7 +106,7 @@ class Session:
         self._recent = RecentAudio(stages.turn_detector.window_s + _RECENT_AUDIO_MARGIN_S)
         self._turn: Turn | None = None
         self._held_reply: HeldReply | None = None
-        self._held: list[AudioBlock] = []  # silence after a soft end, fed only if speech resumes
+        self._unfed: list[AudioBlock] = []  # silence after a soft end, fed only if speech resumes
         self._vad_failures = 0
         self._ending_to_judge: int | None = None
         self._is_judging = False
@@ -147,7 +147,7 @@ class Session:
             if self._endpointer.is_speaking:
                 self._stages.asr.feed(block.samples)
             elif self._turn is not None and not self._turn.is_closed:
-                self._held.append(block)
+                self._unfed.append(block)
             for frame in self._framer.push(block):
                 probability = await self._speech_probability(frame)
                 self._act(
@@ -219,7 +219,7 @@ class Session:
                     self._listen_afresh(started)
                 else:
                     turn.audio_start_s = previous.audio_start_s
-                    self._feed_held()
+                    self._feed_unfed()
                 return
             silent_from_s = self._silence(previous)
             if previous.was_audible(silent_from_s):
@@ -228,13 +228,13 @@ class Session:
                 self._history.withdraw(previous.number)
                 self._close(previous, Outcome.MERGED, heard_until_s=silent_from_s)
                 turn.audio_start_s = previous.audio_start_s
-                self._feed_held()
+                self._feed_unfed()
                 return
             self._close_silenced(previous, silent_from_s)
         self._listen_afresh(started)
 
     def _listen_afresh(self, started: SpeechStarted) -> None:
-        self._held = []
+        self._unfed = []
         self._stages.asr.start(self._tell_partial)
         self._read_ahead()
         preroll_s = self._rules.preroll_ms / 1000.0
@@ -261,7 +261,7 @@ class Session:
 
     def _resume(self) -> None:
         self._drop_draft(self._open_turn())
-        self._feed_held()
+        self._feed_unfed()
 
     def _commit(self, committed: TurnCommitted) -> None:
         turn = self._open_turn()
@@ -296,10 +296,10 @@ class Session:
         self._notify(DraftDropped(turn.number, turn.answer.tokens))
         turn.task = turn.answer = None
 
-    def _feed_held(self) -> None:
-        for block in self._held:
+    def _feed_unfed(self) -> None:
+        for block in self._unfed:
             self._stages.asr.feed(block.samples)
-        self._held = []
+        self._unfed = []
 
     def _tell_partial(self, text: str) -> None:
         turn = self._open_turn()
@@ -367,7 +367,7 @@ class Session:
         has_words = intruder.answer is not None and held.new_words(intruder.answer.transcript)
         self._close(intruder, Outcome.ACKNOWLEDGED if has_words else Outcome.DISMISSED)
         self._endpointer.withdraw()
-        self._held = []
+        self._unfed = []
         self._turn = held.turn
         held.go_on()
         self._notify(ReplyResumed(held.turn.number, self._now()))

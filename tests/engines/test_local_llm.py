@@ -16,12 +16,13 @@ from safetensors.numpy import load_file, save_file
 from transformers import AutoTokenizer
 
 from voicebot.engines.causal_network import TransformersNetwork
-from voicebot.engines.chat_prompt import ChatPrompt, read_json
+from voicebot.engines.chat_prompt import ChatPrompt
 from voicebot.engines.llama_network import LlamaNetwork
-from voicebot.engines.llama_shape import LlamaShape
 from voicebot.engines.local_llm import LocalLlm
 from voicebot.engines.protocols import Message, Prefilled, TextPiece
 from voicebot.errors import EngineError, ModelDamagedError, ModelMissingError, ModelUnsafeError
+from voicebot.models.llama_shape import LlamaShape
+from voicebot.models.model_json import read_json
 from voicebot.models.store import ModelStore, default_models_dir
 
 SYSTEM = Message("system", "Answer in one short sentence.")

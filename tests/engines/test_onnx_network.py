@@ -15,7 +15,6 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from voicebot.engines.causal_network import TransformersNetwork
-from voicebot.engines.chat_prompt import read_json
 from voicebot.engines.llama_network import LlamaNetwork
 from voicebot.engines.local_llm import LocalLlm
 from voicebot.engines.onnx_network import OnnxNetwork
@@ -23,6 +22,7 @@ from voicebot.engines.protocols import Message, TextPiece
 from voicebot.errors import EngineError, ModelDamagedError, ModelMissingError
 from voicebot.models.block_weights import as_four_bits
 from voicebot.models.llama_onnx import GRAPH_NAME, write_llama_onnx
+from voicebot.models.model_json import read_json
 
 QUESTION = [Message("system", "Answer in one short sentence."), Message("user", "What time is it?")]
 LONG = [(7 * i) % 380 for i in range(700)]

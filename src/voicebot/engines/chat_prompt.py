@@ -6,13 +6,13 @@ and more to import and build, and give the same ids.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from voicebot.engines.protocols import Message
 from voicebot.errors import EngineError, ModelDamagedError, ModelMissingError
+from voicebot.models.model_json import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
     from tokenizers import Tokenizer
 
-__all__ = ["ChatPrompt", "PromptTokens", "read_json"]
+__all__ = ["ChatPrompt", "PromptTokens"]
 
 _SENTENCE_ENDS = ".?!"
 _BYTE_LEVEL_SPACES = "ĠĊ▁ \n"
@@ -45,26 +45,6 @@ class PromptTokens:
 
     ids: tuple[int, ...]
     last_word_index: int | None
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file.
-
-    Raises:
-        ModelMissingError: the file is not there.
-        ModelDamagedError: it is not a JSON object.
-    """
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelMissingError(
-            f"the language model's {path.name} is missing in {path.parent}", "fetch the model again"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise ModelDamagedError(f"cannot read {path}: {error}", "fetch the model again") from error
-    if not isinstance(facts, dict):
-        raise ModelDamagedError(f"{path} is not a JSON object", "fetch the model again")
-    return facts
 
 
 class ChatPrompt:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from voicebot.engines.llama_shape import LlamaShape
+    from voicebot.models.llama_shape import LlamaShape
 
 __all__ = ["LlamaNetwork", "Precision", "int8_available"]
 

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from voicebot.engines.causal_network import TransformersNetwork
-from voicebot.engines.chat_prompt import ChatPrompt, PromptTokens, read_json
-from voicebot.engines.llama_shape import LlamaShape
+from voicebot.engines.chat_prompt import ChatPrompt, PromptTokens
 from voicebot.engines.onnx_network import OnnxNetwork
 from voicebot.engines.piece_decoder import PieceDecoder
 from voicebot.engines.prefix_cache import repeats_itself, reusable_length
 from voicebot.engines.protocols import Message, Prefilled, TextPiece
 from voicebot.errors import EngineError, ModelDamagedError, ModelMissingError, ModelUnsafeError
+from voicebot.models.llama_shape import LlamaShape
+from voicebot.models.model_json import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from voicebot.engines.llama_shape import LlamaShape
 from voicebot.errors import ModelDamagedError
 from voicebot.models.block_weights import (
     BLOCK,
@@ -26,6 +25,8 @@ from voicebot.models.block_weights import (
     as_signed_bytes,
     in_eight_bits,
 )
+from voicebot.models.llama_shape import LlamaShape
+from voicebot.models.model_json import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +75,6 @@ def write_llama_onnx(folder: Path, file: Path) -> bool:
     from safetensors import SafetensorError  # noqa: PLC0415 - loaded when needed
     from safetensors.torch import load_file  # noqa: PLC0415
 
-    from voicebot.engines.chat_prompt import read_json  # noqa: PLC0415
 
     shape = LlamaShape.from_config(read_json(folder / "config.json"))
     sources = sorted(folder.glob("*.safetensors"))
