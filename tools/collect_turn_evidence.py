@@ -4,9 +4,10 @@
 
 Each clip is cut at every silence that voice activity finds in it. A silence is the end of the turn
 or a pause, by the clip's label. For each, what the endpointer would know is worked out with the
-real models: how complete the turn sounds after 64, 96 and 128 ms of silence, what the recogniser
-has understood, and the language model's end probability behind it. Without folders, the callers
-that ship are taken. One JSON object a silence; a clip of 3 s takes about 2 s.
+real models: how complete the turn sounds after 64, 96 and 128 ms of silence; what the recogniser
+has understood, which finishes an utterance at each such silence as it does in a conversation; and
+the language model's end probability behind those words. Without folders, the callers that ship are
+taken. One JSON object a silence; a clip of 3 s takes about 2 s.
 """
 
 from __future__ import annotations
@@ -96,8 +97,8 @@ def _label(turn: CallerTurn, silence: _Silence) -> str | None:
 
 
 def _heard(asr: Asr, samples: Samples) -> Transcript:
-    asr.start()
-    block = INPUT_SAMPLE_RATE_HZ // 10
+    """What is understood once ``samples`` come behind what was fed; as at a soft end."""
+    block = INPUT_SAMPLE_RATE_HZ // 100
     for at in range(0, len(samples), block):
         asr.feed(samples[at : at + block])
     return asr.finish()
@@ -136,13 +137,17 @@ def _collect(
 
     preroll_s = settings.turns.preroll_ms / 1000.0
     earlier_pauses = 0
+    fed_to_s: float | None = None
     for silence in list(_silences(vad, samples)):
         label = _label(turn, silence)
         if label is None or silence.length_ms < _LOOKS_MS[0]:
             continue
-        heard = _heard(
-            asr, cut(silence.start_s - preroll_s, silence.end_s + _ASR_SILENCE_MS / 1000.0)
-        )
+        if fed_to_s is None:
+            asr.start()
+            fed_to_s = silence.start_s - preroll_s
+        soft_end_s = silence.end_s + _ASR_SILENCE_MS / 1000.0
+        heard = _heard(asr, cut(fed_to_s, soft_end_s))
+        fed_to_s = soft_end_s
         yield {
             "clip": turn.name,
             "kind": turn.kind,

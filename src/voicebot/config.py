@@ -129,8 +129,8 @@ class TurnsSettings(_Section):
     )
     eagerness: _Probability = Field(
         default=0.5,
-        description="How much a cut-in may cost: at 0 as much as 80 s of waiting, at 0.5 8 s, at "
-        "1 0.8 s. With rule=smart-turn 1 minus its threshold; with rule=silence from the longest "
+        description="How much a cut-in may cost: at 0 as much as 65 s of waiting, at 0.5 6.5 s, at "
+        "1 0.65 s. With rule=smart-turn 1 minus its threshold; with rule=silence from the longest "
         "wait to the shortest.",
     )
     longest_wait_ms: int = Field(

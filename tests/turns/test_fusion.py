@@ -65,7 +65,7 @@ def test_features_are_what_the_page_says() -> None:
 
 
 def test_eagerness_is_a_price() -> None:
-    assert [round(cut_in_cost_ms(e)) for e in (0, 0.5, 1)] == [80_000, 8_000, 800]
+    assert [round(cut_in_cost_ms(e)) for e in (0, 0.5, 1)] == [65_000, 6_500, 650]
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,6 @@ def write_llama_onnx(folder: Path, file: Path) -> bool:
     from safetensors import SafetensorError  # noqa: PLC0415 - loaded when needed
     from safetensors.torch import load_file  # noqa: PLC0415
 
-
     shape = LlamaShape.from_config(read_json(folder / "config.json"))
     sources = sorted(folder.glob("*.safetensors"))
     # Two bytes a weight in the safetensors are at most one and a quarter in the graph.
