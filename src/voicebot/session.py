@@ -401,7 +401,7 @@ class Session:
         silence_ms = (self._recent.end_s - (turn.speech_end_s or self._recent.end_s)) * 1000.0
         try:
             probability = await detector.completion(self._recent.since(since_s))
-        except Exception as error:  # noqa: BLE001  # the plain rule goes on without it
+        except Exception as error:  # noqa: BLE001  # the other evidence decides
             self._notify(StageFailed(turn.number, as_expected(error, "turn completeness")))
             return
         self._act(self._endpointer.observe_completion(ending, Look(silence_ms, probability)))

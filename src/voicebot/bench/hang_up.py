@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from voicebot.events import ClauseSpoken, SpeechStarted, TurnCommitted
+from voicebot.events import ClauseSpoken, ReplyResumed, SpeechStarted, TurnCommitted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,12 +30,16 @@ class HangUp:
         self._last_speech_start_s = last_speech_start_s
         self._answered_turn: int | None = None
         self._reply_starts_s: float | None = None
+        self._interrupted: tuple[int | None, float | None] = (None, None)
 
     def observe(self, event: Event) -> None:
         """Take note of a fact of the session."""
         match event:
             case SpeechStarted():
+                self._interrupted = (self._answered_turn, self._reply_starts_s)
                 self._answered_turn = self._reply_starts_s = None
+            case ReplyResumed():  # that speech was no turn
+                self._answered_turn, self._reply_starts_s = self._interrupted
             case TurnCommitted() if event.speech_end_s > self._last_speech_start_s:
                 self._answered_turn = event.turn
             case ClauseSpoken() if event.turn == self._answered_turn:

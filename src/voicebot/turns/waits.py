@@ -1,8 +1,8 @@
 """How much silence ends a turn, given the evidence: the rules that can be chosen (pure).
 
-``FusedWait`` is the default. The others are there to fall back on and to compare with:
-``PlainWait`` is three waits by hand, ``SmartTurnWait`` is one look at the sound of the turn, as
-voice agents commonly use it, and ``SilenceWait`` is voice activity alone.
+``FusedWait`` is what the settings choose if nothing else is said. The others are there to fall back
+on and to compare with: ``PlainWait`` is three waits by hand, ``SmartTurnWait`` is one look at the
+sound of the turn, as voice agents commonly use it, and ``SilenceWait`` is voice activity alone.
 """
 
 from __future__ import annotations
