@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,6 +64,12 @@ def test_a_first_guess_is_waited_out(guess: str) -> None:
 
 @given(INTRUSIONS, st.floats(0, 5000))
 def test_more_speech_never_takes_a_yield_back(intrusion: Intrusion, more_ms: float) -> None:
-    longer = Intrusion(intrusion.speech_ms + more_ms, intrusion.words, intrusion.is_over)
+    longer = replace(intrusion, speech_ms=intrusion.speech_ms + more_ms)
     if judge(intrusion, RULES) is Verdict.YIELD:
         assert judge(longer, RULES) is Verdict.YIELD
+
+
+def test_an_acknowledgement_answers_a_question() -> None:
+    assert judge(Intrusion(300, "yes", is_asked=True, is_over=True), RULES) is Verdict.YIELD
+    assert judge(Intrusion(300, "", is_asked=True, is_over=True), RULES) is Verdict.GO_ON
+    assert judge(Intrusion(300, "yes", is_over=True), RULES) is Verdict.GO_ON
