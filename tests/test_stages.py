@@ -27,7 +27,9 @@ class ReadingLlm:
         self.begun = threading.Event()
         self.log: list[str] = []
 
-    def prepare(self, messages: Sequence[Message], stop: StopFlag) -> Prefilled | None:
+    def prepare(
+        self, messages: Sequence[Message], stop: StopFlag, write_tokens: int = 0
+    ) -> Prefilled | None:
         self.log.append(f"read {messages[-1].content}")
         self.begun.set()
         if self.fails:

@@ -60,9 +60,9 @@ class _WatchedLlm:
         self._inner = inner
         self.readings: list[_Reading] = []
 
-    def prepare(self, messages: Sequence[Message]) -> None:
+    def prepare(self, messages: Sequence[Message], *, write_tokens: int = 0) -> None:
         """Read ahead."""
-        self._inner.prepare(messages)
+        self._inner.prepare(messages, write_tokens=write_tokens)
 
     async def generate(
         self, messages: Sequence[Message]

@@ -297,6 +297,13 @@ class ReplySettings(_Section):
         default=True,
         description="Let the language model read what was understood while the user still speaks.",
     )
+    write_ahead_tokens: int = Field(
+        default=12,
+        ge=0,
+        le=200,
+        description="How much of a reply the language model writes to what was understood so far, "
+        "while the user still speaks, if the words may be finished; needs read_ahead.",
+    )
     early_first_clause: bool = Field(
         default=True,
         description="Begin to speak at the first place where a speaker could pause; false waits "

@@ -92,6 +92,7 @@ def session_rules(settings: Settings) -> SessionRules:
         endpointer=_endpointer_rules(settings.turns),
         interruption=InterruptionRules(settings.turns.acknowledgement_max_ms),
         read_ahead=settings.reply.read_ahead,
+        write_ahead_tokens=settings.reply.write_ahead_tokens,
         reply=ReplyRules(
             drafts=settings.reply.drafts,
             early_first_clause=settings.reply.early_first_clause,

@@ -64,6 +64,7 @@ class SessionRules:
         preroll_ms: audio from before the detected onset that the recogniser is given, since the
             first sounds of speech are softer than what voice activity notices.
         read_ahead: the language model reads each partial transcript while the user still speaks.
+        write_ahead_tokens: so much of the reply to it is written, if the words may be finished.
     """
 
     endpointer: EndpointerRules = field(default_factory=EndpointerRules)
@@ -71,6 +72,7 @@ class SessionRules:
     reply: ReplyRules = field(default_factory=ReplyRules)
     preroll_ms: float = 320.0
     read_ahead: bool = True
+    write_ahead_tokens: int = 12
 
 
 class Session:
@@ -313,7 +315,9 @@ class Session:
             return
         # What is wrong with the conversation shows again, as an error, when it is answered.
         with suppress(Exception):
-            self._stages.llm.prepare(self._history.messages(text))
+            self._stages.llm.prepare(
+                self._history.messages(text), write_tokens=self._rules.write_ahead_tokens
+            )
 
     # Speech over the bot.
 

@@ -97,8 +97,10 @@ class AsrStage(Protocol):
 class LlmStage(Protocol):
     """The language model."""
 
-    def prepare(self, messages: Sequence[Message]) -> None:
+    def prepare(self, messages: Sequence[Message], *, write_tokens: int = 0) -> None:
         """Read ``messages`` ahead, so that ``generate`` finds them read; never waits.
+
+        If the user's words may be finished, the reply is begun: its first ``write_tokens``.
 
         The next ``prepare`` or ``generate`` ends it.
         """
@@ -209,7 +211,7 @@ class ThreadedLlm:
         self._worker = worker
         self._stop_preparing = threading.Event()
 
-    def prepare(self, messages: Sequence[Message]) -> None:
+    def prepare(self, messages: Sequence[Message], *, write_tokens: int = 0) -> None:
         """Read ahead."""
         self._stop_preparing.set()
         stop = self._stop_preparing = threading.Event()
@@ -218,7 +220,7 @@ class ThreadedLlm:
             # What is wrong with the messages or the model shows again when they are answered.
             with contextlib.suppress(Exception):
                 if not stop.is_set():
-                    llm.prepare(messages, stop)
+                    llm.prepare(messages, stop, write_tokens)
 
         self._worker.post(job)
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 from transformers import AutoTokenizer
 
+from voicebot.engines import local_llm
 from voicebot.engines.causal_network import TransformersNetwork
 from voicebot.engines.chat_prompt import ChatPrompt
 from voicebot.engines.llama_network import LlamaNetwork
@@ -385,3 +386,41 @@ def test_the_real_model_tells_finished_from_unfinished(real_llm: LocalLlm) -> No
 @pytest.mark.models
 def test_the_real_model_knows_paris(real_llm: LocalLlm) -> None:
     assert "Paris" in reply(real_llm, SYSTEM, QUESTION)[1]
+
+
+@pytest.mark.parametrize("tokens", [0, 1, 5, 1000])
+def test_what_was_written_ahead_is_the_beginning_of_the_reply(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tokens: int
+) -> None:
+    monkeypatch.setattr(local_llm, "_UNFINISHED_PROBABILITY", -1.0)
+    fresh, expected = reply(load(folder), SYSTEM, QUESTION)
+    llm = load(folder)
+    prepared = llm.prepare([SYSTEM, QUESTION], write_tokens=tokens)
+    assert prepared is not None
+    assert prepared.turn_end_probability == pytest.approx(fresh.turn_end_probability, abs=1e-5)
+    for _ in range(2):  # what a dropped draft had written serves the next one, too
+        first, text = reply(llm, SYSTEM, QUESTION)
+        assert text == expected
+        assert first.read_tokens == 0
+        assert first.turn_end_probability == prepared.turn_end_probability
+
+
+def test_what_was_written_ahead_does_not_reach_another_reply(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_llm, "_UNFINISHED_PROBABILITY", -1.0)
+    longer = Message("user", QUESTION.content + " of the town")
+    _, expected = reply(load(folder), SYSTEM, longer)
+    llm = load(folder)
+    llm.prepare([SYSTEM, QUESTION], write_tokens=7)
+    assert reply(llm, SYSTEM, longer)[1] == expected
+    assert reply(llm, SYSTEM, QUESTION)[1] == reply(load(folder), SYSTEM, QUESTION)[1]
+
+
+def test_no_reply_is_begun_to_unfinished_words(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_llm, "_UNFINISHED_PROBABILITY", 1.0)
+    llm = load(folder)
+    llm.prepare([SYSTEM, QUESTION], write_tokens=7)
+    assert llm.count_tokens([SYSTEM, QUESTION]) == len(llm._read_ids)

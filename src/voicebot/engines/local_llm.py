@@ -7,7 +7,7 @@ the conversation; ``prepare`` reads ahead while the user still speaks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
@@ -40,6 +40,9 @@ NetworkChoice: TypeAlias = Literal["auto", "onnx", "torch", "transformers"]
 _READ_AT_ONCE = 64
 """Tokens read between two looks at the stop flag."""
 
+_UNFINISHED_PROBABILITY = 0.015
+"""Up to this end probability the user's words are unfinished, and no reply is begun."""
+
 _UNSAFE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 
 
@@ -49,6 +52,15 @@ class _TurnEnd:
 
     token_ids: tuple[int, ...]
     probability: float
+
+
+@dataclass(slots=True)
+class _Written:
+    """What has been written of the reply to a prompt."""
+
+    prompt_ids: tuple[int, ...]
+    token_ids: list[int] = field(default_factory=list)
+    is_over: bool = False
 
 
 class LocalLlm:
@@ -86,6 +98,7 @@ class LocalLlm:
         # Logits behind the last of ``_read_ids``; None if they were not computed.
         self._next_logits: NDArray[np.float32] | None = None
         self._turn_end: _TurnEnd | None = None
+        self._written: _Written | None = None
 
     @classmethod
     def load(
@@ -159,34 +172,35 @@ class LocalLlm:
             EngineError: the conversation is too long for the model, or its computation failed.
         """
         prompt = self._fitting_prompt(messages)
-        prefilled = self._prefill(prompt, stop)
-        if prefilled is None:
+        prefilled = self._begin(prompt, stop)
+        written = self._written
+        if prefilled is None or written is None:
             return
         yield prefilled
         decoder = PieceDecoder(self._prompt.decode)
-        reply_ids: list[int] = []
-        position = len(prompt.ids)
-        while len(reply_ids) < self._max_tokens and not stop.is_set():
-            token_id = self._likeliest()
-            if token_id in self._prompt.end_ids:
+        count = 0
+        while count < self._max_tokens and not stop.is_set():
+            if count == len(written.token_ids) and not self._write_one(written):
                 return
-            reply_ids.append(token_id)
-            if repeats_itself(reply_ids):
-                return
-            yield TextPiece(decoder.add(token_id), 1)
-            if stop.is_set() or len(reply_ids) == self._max_tokens:
-                return
-            self._check_undisturbed(position)
-            self._read([token_id], [0])
-            position += 1
+            count += 1
+            yield TextPiece(decoder.add(written.token_ids[count - 1]), 1)
 
     def prepare(
-        self, messages: Sequence[Message], stop: StopFlag | None = None
+        self,
+        messages: Sequence[Message],
+        stop: StopFlag | None = None,
+        write_tokens: int = 0,
     ) -> Prefilled | None:
-        """Read a prompt without a reply, so that ``generate`` finds it read.
+        """Read a prompt, so that ``generate`` finds it read; and begin its reply, if asked to.
 
         For a partial transcript, as the last user message, while the user still speaks; and,
-        with messages that do not end with the user's, for what can be read before a turn.
+        with messages that do not end with the user's, for what can be read before a turn. What is
+        written is kept, and is the beginning of what ``generate`` gives for the same messages.
+
+        Args:
+            messages: the conversation.
+            stop: ends it soon after it is set.
+            write_tokens: how much of the reply to write, if the user's words may be finished.
 
         Returns:
             What ``generate`` would yield first; None if ``stop`` was set meanwhile.
@@ -194,7 +208,13 @@ class LocalLlm:
         Raises:
             EngineError: the conversation is too long for the model, or its computation failed.
         """
-        return self._prefill(self._fitting_prompt(messages), stop)
+        prompt = self._fitting_prompt(messages)
+        prefilled = self._begin(prompt, stop)
+        if prefilled is None or prefilled.turn_end_probability is None:
+            return prefilled
+        if prefilled.turn_end_probability > _UNFINISHED_PROBABILITY:
+            self._write_ahead(min(write_tokens, self._max_tokens), stop)
+        return prefilled
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Tokens of the prompt for ``messages``, template included."""
@@ -219,6 +239,49 @@ class LocalLlm:
                 "keep less history or allow shorter replies",
             )
         return prompt
+
+    def _begin(self, prompt: PromptTokens, stop: StopFlag | None) -> Prefilled | None:
+        """Make ready to write the reply to ``prompt``, or to go on with it; None if stopped."""
+        written = self._written
+        if self._keep_cache and written is not None and written.prompt_ids == prompt.ids:
+            whole = [*prompt.ids, *written.token_ids]
+            # The last token that was written may not have been read yet.
+            if self._read_ids in (whole, whole[:-1]) and len(self._read_ids) >= len(prompt.ids):
+                return Prefilled(self._told(prompt), 0, len(prompt.ids))
+        self._written = None
+        prefilled = self._prefill(prompt, stop)
+        if prefilled is not None:
+            self._written = _Written(prompt.ids)
+        return prefilled
+
+    def _write_ahead(self, tokens: int, stop: StopFlag | None) -> None:
+        written = self._written
+        while written is not None and len(written.token_ids) < tokens:
+            if (stop is not None and stop.is_set()) or not self._write_one(written):
+                return
+
+    def _write_one(self, written: _Written) -> bool:
+        """Write the next token of a reply; False if it is over."""
+        if written.is_over:
+            return False
+        position = len(written.prompt_ids) + len(written.token_ids)
+        if written.token_ids and len(self._read_ids) == position - 1:
+            self._read([written.token_ids[-1]], [0])
+        self._check_undisturbed(position)
+        token_id = self._likeliest()
+        is_loop = repeats_itself([*written.token_ids, token_id])
+        written.is_over = token_id in self._prompt.end_ids or is_loop
+        if not written.is_over:
+            written.token_ids.append(token_id)
+        return not written.is_over
+
+    def _told(self, prompt: PromptTokens) -> float | None:
+        """The end probability of the prompt's words, if it is known."""
+        end = prompt.last_word_index
+        told = self._turn_end
+        if end is None or told is None or told.token_ids != prompt.ids[: end + 1]:
+            return None
+        return told.probability
 
     def _prefill(self, prompt: PromptTokens, stop: StopFlag | None) -> Prefilled | None:
         """Read what is not yet read of ``prompt``; None if stopped before all was."""
@@ -251,9 +314,7 @@ class LocalLlm:
             if heard is not None and wants_turn_end:
                 mass = _softmax(logits[0])[self._sentence_end_ids].sum()
                 self._turn_end = _TurnEnd(heard, min(1.0, float(mass)))
-        told = self._turn_end if heard is not None else None
-        probability = told.probability if told is not None else None
-        return Prefilled(probability, read_tokens=len(ids) - cached, cached_tokens=cached)
+        return Prefilled(self._told(prompt), read_tokens=len(ids) - cached, cached_tokens=cached)
 
     def _keep(self, count: int) -> None:
         if count == len(self._read_ids):

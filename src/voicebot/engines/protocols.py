@@ -199,8 +199,13 @@ class Llm(Protocol):
         """
         ...
 
-    def prepare(self, messages: Sequence[Message], stop: StopFlag) -> Prefilled | None:
-        """Read ``messages`` without a reply, so that ``generate`` finds them read.
+    def prepare(
+        self, messages: Sequence[Message], stop: StopFlag, write_tokens: int = 0
+    ) -> Prefilled | None:
+        """Read ``messages``, so that ``generate`` finds them read.
+
+        If the user's words in them may be finished, the first ``write_tokens`` of the reply are
+        written, too, and kept for ``generate``.
 
         Returns:
             What ``generate`` would yield first; None if ``stop`` was set meanwhile.

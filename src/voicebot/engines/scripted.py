@@ -207,7 +207,7 @@ class ScriptedLlm(_Failing):
         self.asked: list[tuple[Message, ...]] = []
         self.prepared: list[tuple[Message, ...]] = []
 
-    def prepare(self, messages: Sequence[Message]) -> None:
+    def prepare(self, messages: Sequence[Message], *, write_tokens: int = 0) -> None:  # noqa: ARG002
         """Read ahead; ``prepared`` keeps the messages."""
         self.prepared.append(tuple(messages))
 
