@@ -298,7 +298,7 @@ class ReplySettings(_Section):
         description="Let the language model read what was understood while the user still speaks.",
     )
     write_ahead_tokens: int = Field(
-        default=12,
+        default=0,
         ge=0,
         le=200,
         description="How much of a reply the language model writes to what was understood so far, "

@@ -72,7 +72,7 @@ class SessionRules:
     reply: ReplyRules = field(default_factory=ReplyRules)
     preroll_ms: float = 320.0
     read_ahead: bool = True
-    write_ahead_tokens: int = 12
+    write_ahead_tokens: int = 0
 
 
 class Session:
