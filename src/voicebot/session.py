@@ -51,6 +51,7 @@ __all__ = ["Session", "SessionRules"]
 
 _VAD_FAILURES_MAX = 50
 _RECENT_AUDIO_MARGIN_S = 3.0
+_READ_AHEAD_EVERY_S = 0.25  # partial transcripts come ten times a second and are mostly guesses
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class SessionRules:
         reply: how replies are cut.
         preroll_ms: audio from before the detected onset that the recogniser is given, since the
             first sounds of speech are softer than what voice activity notices.
-        read_ahead: the language model reads each partial transcript while the user still speaks.
+        read_ahead: the language model reads partial transcripts while the user still speaks.
         write_ahead_tokens: so much of the reply to it is written, if the words may be finished.
     """
 
@@ -110,6 +111,7 @@ class Session:
         self._held_reply: HeldReply | None = None
         self._unfed: list[AudioBlock] = []  # silence after a soft end, fed only if speech resumes
         self._vad_failures = 0
+        self._read_ahead_from_s = float("-inf")
         self._ending_to_judge: int | None = None
         self._is_judging = False
         self._tasks: asyncio.TaskGroup | None = None
@@ -311,8 +313,9 @@ class Session:
             self._weigh_intrusion(text)
 
     def _read_ahead(self, text: str | None = None) -> None:
-        if not self._rules.read_ahead:
+        if not self._rules.read_ahead or (text and self._now() < self._read_ahead_from_s):
             return
+        self._read_ahead_from_s = self._now() + _READ_AHEAD_EVERY_S
         # What is wrong with the conversation shows again, as an error, when it is answered.
         with suppress(Exception):
             self._stages.llm.prepare(
