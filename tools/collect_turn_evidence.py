@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
+import math
+import threading
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +27,12 @@ from voicebot.audio.samples import INPUT_SAMPLE_RATE_HZ
 from voicebot.bench.callers import load_callers, recorded_callers_dir
 from voicebot.config_sources import load_settings
 from voicebot.engines.pocketsphinx import PocketSphinxAsr
-from voicebot.engines.protocols import Prefilled
+from voicebot.events import CommitReason, SpeechEnded, SpeechResumed, SpeechStarted
 from voicebot.models.store import ModelStore
-from voicebot.profiles import engine_factories, new_history
+from voicebot.profiles import engine_factories, new_history, session_rules
+from voicebot.turns.endpointer import Endpointer
 from voicebot.turns.fusion import fused_model
+from voicebot.turns.waits import SilenceWait, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,14 +41,14 @@ if TYPE_CHECKING:
     from voicebot.bench.callers import CallerTurn
     from voicebot.config import Settings
     from voicebot.engines.protocols import Asr, Llm, Transcript, TurnDetector, Vad
+    from voicebot.turns.endpointer import EndpointerRules
+    from voicebot.turns.evidence import TurnEvidence
 
 _NOISE_RMS = 1e-4  # a microphone's, as the virtual one has it
 _TAIL_S = 1.0
 _LOOKS_MS = (64, 96, 128)
 _ASR_SILENCE_MS = 64
-_FRAME_MS = 32
 _END_TOLERANCE_S = 0.15
-_SPEECH, _SILENCE = 0.5, 0.35
 
 
 @dataclass(slots=True)
@@ -58,31 +62,25 @@ class _Silence:
         return float("inf") if self.resumed_s is None else (self.resumed_s - self.end_s) * 1000.0
 
 
-def _silences(vad: Vad, samples: Samples) -> Iterator[_Silence]:
-    """Every silence after speech, as the endpointer would see it."""
+def _silences(vad: Vad, samples: Samples, rules: EndpointerRules) -> Iterator[_Silence]:
+    """Every silence after speech in which the endpointer, if it never committed, would draft."""
     vad.reset()
+    endpointer = Endpointer(replace(rules, waiting=_Never()))
     frame = vad.frame_samples
-    in_speech, run, start_s, end_s = False, 0, None, 0.0
-    silence: _Silence | None = None
-    for index in range(len(samples) // frame):
-        at_s = index * frame / INPUT_SAMPLE_RATE_HZ
-        probability = vad.probability(samples[index * frame : (index + 1) * frame])
-        in_speech = probability >= (_SILENCE if in_speech else _SPEECH)
-        if not in_speech:
-            run = 0
-            if start_s is not None and silence is None:
-                silence = _Silence(start_s, end_s)
-            continue
-        run += 1
-        begins = run == 2  # noqa: PLR2004  # 64 ms are an onset
-        if begins and start_s is None:
-            start_s = at_s - _FRAME_MS / 1000.0
-        if begins and silence is not None:
-            silence.resumed_s = at_s - _FRAME_MS / 1000.0
-            yield silence
-            silence = None
-        if start_s is not None and silence is None:
-            end_s = at_s + _FRAME_MS / 1000.0
+    start_s, silence = 0.0, None
+    for at in range(0, len(samples) - frame + 1, frame):
+        probability = vad.probability(samples[at : at + frame])
+        first_s, last_s = at / INPUT_SAMPLE_RATE_HZ, (at + frame) / INPUT_SAMPLE_RATE_HZ
+        for decision in endpointer.observe_frame(first_s, last_s, probability):
+            match decision:
+                case SpeechStarted():
+                    start_s = decision.speech_start_s
+                case SpeechEnded():
+                    silence = _Silence(start_s, decision.speech_end_s)
+                case SpeechResumed() if silence is not None:
+                    silence.resumed_s = decision.at_s - rules.onset_ms / 1000.0
+                    yield silence
+                    silence = None
     if silence is not None:
         yield silence
 
@@ -96,6 +94,14 @@ def _label(turn: CallerTurn, silence: _Silence) -> str | None:
     return None
 
 
+class _Never(SilenceWait):
+    """No silence ends a turn."""
+
+    def wait(self, evidence: TurnEvidence) -> Wait:  # noqa: ARG002  # whatever it is
+        """For ever."""
+        return Wait(math.inf, CommitReason.UNSURE)
+
+
 def _heard(asr: Asr, samples: Samples) -> Transcript:
     """What is understood once ``samples`` come behind what was fed; as at a soft end."""
     block = INPUT_SAMPLE_RATE_HZ // 100
@@ -105,14 +111,8 @@ def _heard(asr: Asr, samples: Samples) -> Transcript:
 
 
 def _end_probability(llm: Llm, settings: Settings, text: str) -> float | None:
-    class _Stopped:
-        def is_set(self) -> bool:
-            return False
-
-    pieces = llm.generate(new_history(settings).messages(text), _Stopped())
-    first = next(iter(pieces))
-    pieces.close()  # type: ignore[attr-defined]  # engines write with generators
-    return first.turn_end_probability if isinstance(first, Prefilled) else None
+    prefilled = llm.prepare(new_history(settings).messages(text), threading.Event())
+    return prefilled.turn_end_probability if prefilled is not None else None
 
 
 def _collect(
@@ -138,9 +138,9 @@ def _collect(
     preroll_s = settings.turns.preroll_ms / 1000.0
     earlier_pauses = 0
     fed_to_s: float | None = None
-    for silence in list(_silences(vad, samples)):
+    for silence in list(_silences(vad, samples, session_rules(settings).endpointer)):
         label = _label(turn, silence)
-        if label is None or silence.length_ms < _LOOKS_MS[0]:
+        if label is None:
             continue
         if fed_to_s is None:
             asr.start()

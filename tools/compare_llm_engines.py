@@ -154,6 +154,8 @@ class _Local:
 
     def read_ahead(self, messages: Sequence[Message]) -> bool:
         torch.set_num_threads(self._threads)
+        # An engine that has just answered these very words would repeat what it wrote.
+        self._llm.prepare(messages[:-1])
         self._llm.prepare(messages)
         return True
 

@@ -216,28 +216,25 @@ class Session:
         self._turn = turn
         if self._held_reply is not None and started.continues is None:
             self._yield(self._held_reply)
-        if previous is not None and not previous.is_closed:
-            if bot is BotState.AUDIBLE and previous.answer:
-                self._hold(previous, previous.answer, started)
-                if started.continues is None:
-                    self._listen_afresh(started)
-                else:
-                    turn.audio_start_s = previous.audio_start_s
-                    self._feed_unfed()
-                return
-            silent_from_s = self._silence(previous)
-            if previous.was_audible(silent_from_s):
-                self._notify(BargedIn(previous.number, started.speech_start_s, silent_from_s))
-            if started.continues is not None:
-                self._history.withdraw(previous.number)
-                self._close(previous, Outcome.MERGED, heard_until_s=silent_from_s)
-                turn.audio_start_s = previous.audio_start_s
-                self._feed_unfed()
-                return
-            self._close_silenced(previous, silent_from_s)
-        self._listen_afresh(started)
+        interrupted = previous if previous is not None and not previous.is_closed else None
+        taken_up = interrupted if started.continues is not None else None
+        if interrupted is not None:
+            if bot is BotState.AUDIBLE and interrupted.answer:
+                self._hold(interrupted, interrupted.answer, started)
+            else:
+                silent_from_s = self._silence(interrupted)
+                if interrupted.was_audible(silent_from_s):
+                    onset_s = started.speech_start_s
+                    self._notify(BargedIn(interrupted.number, onset_s, silent_from_s))
+                self._close_silenced(interrupted, silent_from_s, is_taken_up=taken_up is not None)
+        self._recognise(turn, started, taken_up)
 
-    def _listen_afresh(self, started: SpeechStarted) -> None:
+    def _recognise(self, turn: Turn, started: SpeechStarted, taken_up: Turn | None) -> None:
+        """Let the recogniser begin anew, or go on where a turn that is taken up left it."""
+        if taken_up is not None:
+            turn.audio_start_s = taken_up.audio_start_s
+            self._feed_unfed()
+            return
         self._unfed = []
         self._stages.asr.start(self._tell_partial)
         self._read_ahead()
@@ -360,11 +357,7 @@ class Session:
         self._held_reply = None
         self._silence(held.turn)
         self._notify(BargedIn(held.turn.number, held.onset_s, held.silent_from_s))
-        if held.is_taken_up:
-            self._history.withdraw(held.turn.number)
-            self._close(held.turn, Outcome.MERGED, heard_until_s=held.silent_from_s)
-        else:
-            self._close_silenced(held.turn, held.silent_from_s)
+        self._close_silenced(held.turn, held.silent_from_s, is_taken_up=held.is_taken_up)
 
     def _go_on(self, held: HeldReply) -> None:
         """The speech wants no answer: the reply goes on, and the turn under way was none."""
@@ -423,9 +416,13 @@ class Session:
         said_something = answer.starts_s is not None
         self._close(turn, Outcome.ANSWERED if said_something else Outcome.DISMISSED)
 
-    def _close_silenced(self, turn: Turn, silent_from_s: float) -> None:
+    def _close_silenced(
+        self, turn: Turn, silent_from_s: float, *, is_taken_up: bool = False
+    ) -> None:
         heard = turn.was_audible(silent_from_s)
         outcome = Outcome.ANSWERED if heard else Outcome.DISMISSED
+        if is_taken_up:
+            outcome = Outcome.MERGED
         self._close(turn, outcome, heard_until_s=silent_from_s)
 
     def _close(self, turn: Turn, outcome: Outcome, *, heard_until_s: float = float("inf")) -> None:
@@ -437,7 +434,7 @@ class Session:
         facts = turn.facts(outcome, heard_until_s)
         if outcome is Outcome.ANSWERED:
             self._history.set_heard(turn.number, facts.heard)
-        elif outcome in {Outcome.DISMISSED, Outcome.ACKNOWLEDGED}:
+        else:
             self._history.withdraw(turn.number)
         if outcome is not Outcome.MERGED and turn.number == self._endpointer.turn:
             self._endpointer.close_merge_window()

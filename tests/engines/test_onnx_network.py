@@ -21,7 +21,8 @@ from voicebot.engines.onnx_network import OnnxNetwork
 from voicebot.engines.protocols import Message, TextPiece
 from voicebot.errors import EngineError, ModelDamagedError, ModelMissingError
 from voicebot.models.block_weights import as_four_bits
-from voicebot.models.llama_onnx import GRAPH_NAME, write_llama_onnx
+from voicebot.models.llama_onnx import write_llama_onnx
+from voicebot.models.llama_shape import GRAPH_NAME
 from voicebot.models.model_json import read_json
 
 QUESTION = [Message("system", "Answer in one short sentence."), Message("user", "What time is it?")]

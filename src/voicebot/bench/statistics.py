@@ -24,17 +24,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "RESAMPLES",
     "Interval",
     "Intervals",
     "bootstrap_intervals",
     "describe",
     "figures_of_draws",
+    "interval_of",
+    "intervals_of",
     "percentile",
     "word_errors",
 ]
 
 Interval: TypeAlias = tuple[float, float]
 """Low and high end."""
+
+RESAMPLES = 2_000
+"""How many times samples are drawn again for an interval."""
 
 _LOW_PERCENT, _HIGH_PERCENT = 2.5, 97.5
 _CELLS_AT_ONCE = 2_000_000
@@ -61,7 +67,7 @@ def bootstrap_intervals(
     values: Sequence[float],
     clusters: Sequence[Hashable] | None = None,
     *,
-    resamples: int = 2_000,
+    resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Intervals:
     """95 % intervals of the mean, the median and the 95th percentile of ``values``.
@@ -95,9 +101,19 @@ def bootstrap_intervals(
         evenly = np.full(cluster_count, 1.0 / cluster_count)
         cluster_draws = generator.multinomial(cluster_count, evenly, size=rows)
         drawn.append(figures_of_draws(samples, cluster_draws[:, cluster_of]))
-    low, high = np.percentile(np.concatenate(drawn), [_LOW_PERCENT, _HIGH_PERCENT], axis=0)
-    mean, p50, p95 = ((float(a), float(b)) for a, b in zip(low, high, strict=True))
+    return intervals_of(np.concatenate(drawn))
+
+
+def intervals_of(figures: NDArray[np.float64]) -> Intervals:
+    """The 95 % intervals of resampled figures, shape (resamples, 3): mean, p50, p95."""
+    mean, p50, p95 = (interval_of(column) for column in figures.T)
     return Intervals(mean=mean, p50=p50, p95=p95)
+
+
+def interval_of(values: NDArray[np.float64]) -> Interval:
+    """The 95 % percentile interval of one resampled figure."""
+    low, high = np.percentile(values, [_LOW_PERCENT, _HIGH_PERCENT])
+    return float(low), float(high)
 
 
 def figures_of_draws(

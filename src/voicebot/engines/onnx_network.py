@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from voicebot.errors import ModelDamagedError, ModelMissingError
-from voicebot.models.llama_onnx import GRAPH_NAME
+from voicebot.models.llama_shape import GRAPH_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -115,7 +115,9 @@ class PocketSphinxAsr:
             message = self._wait(self._finish_timeout_s)
             kind = message[0]
             if kind == child.SURENESS:
-                confidence = self._confidence_of(message[1], confidence)
+                packed = self._of_this_turn(message[1])
+                if packed is not None:
+                    (confidence,) = child.CONFIDENCE.unpack(packed)
             else:
                 self._newest = self._text_of(message, self._newest)
         return Transcript(self._newest, final=True, confidence=confidence)
@@ -147,17 +149,13 @@ class PocketSphinxAsr:
             raise EngineError(f"{_NAME} failed ({payload.decode()})")
         if kind == child.READY:
             return otherwise
-        (number,) = child.TURN_NUMBER.unpack_from(payload)
-        if number != self._turn_number:
-            return otherwise
-        return payload[child.TURN_NUMBER.size :].decode()
+        text = self._of_this_turn(payload)
+        return otherwise if text is None else text.decode()
 
-    def _confidence_of(self, payload: bytes, otherwise: float | None) -> float | None:
+    def _of_this_turn(self, payload: bytes) -> bytes | None:
+        """What stands behind a payload's turn number; None if it is of an earlier turn."""
         (number,) = child.TURN_NUMBER.unpack_from(payload)
-        if number != self._turn_number:
-            return otherwise
-        (confidence,) = child.CONFIDENCE.unpack_from(payload, child.TURN_NUMBER.size)
-        return float(confidence)
+        return payload[child.TURN_NUMBER.size :] if number == self._turn_number else None
 
     def _send(self, kind: bytes, payload: bytes = b"") -> None:
         process = self._running()

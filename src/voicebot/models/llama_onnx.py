@@ -36,10 +36,7 @@ if TYPE_CHECKING:
 
     _Weights = Callable[[str], NDArray[np.float32]]
 
-__all__ = ["GRAPH_NAME", "write_llama_onnx"]
-
-GRAPH_NAME = "llama.onnx"
-"""The graph's file in a model's folder."""
+__all__ = ["write_llama_onnx"]
 
 _OPSET, _IR_VERSION = 20, 10
 _OWN = "com.microsoft"
@@ -75,18 +72,21 @@ def write_llama_onnx(folder: Path, file: Path) -> bool:
     from safetensors import SafetensorError  # noqa: PLC0415 - loaded when needed
     from safetensors.torch import load_file  # noqa: PLC0415
 
-    shape = LlamaShape.from_config(read_json(folder / "config.json"))
+    config = read_json(folder / "config.json")
+    shape = LlamaShape.from_config(config)
     sources = sorted(folder.glob("*.safetensors"))
     # Two bytes a weight in the safetensors are at most one and a quarter in the graph.
     if shape is None or sum(one.stat().st_size for one in sources) > _LARGEST_BYTES:
+        return False
+    widths = [config.get(name) for name in ("hidden_size", "intermediate_size")]
+    in_blocks = all(isinstance(width, int) and width % BLOCK == 0 for width in widths)
+    heads_in_blocks = shape.heads * shape.head_width % BLOCK == 0
+    if not (in_blocks and heads_in_blocks) or shape.head_width % _HEAD_WIDTH_STEP:
         return False
     tensors: dict[str, Any] = {}
     try:
         for source in sources:
             tensors.update(load_file(source))
-        widths = {one.shape[-1] for one in tensors.values() if one.ndim > 1}
-        if any(width % BLOCK for width in widths) or shape.head_width % _HEAD_WIDTH_STEP:
-            return False
         graph = _LlamaGraph(
             shape, lambda name: tensors[name].float().numpy(), tied=_HEAD not in tensors
         )

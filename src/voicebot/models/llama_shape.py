@@ -1,11 +1,14 @@
-"""What a Llama network looks like, as its config.json says."""
+"""What is known of a Llama checkpoint before anything heavy is loaded."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["LlamaShape"]
+__all__ = ["GRAPH_NAME", "LlamaShape"]
+
+GRAPH_NAME = "llama.onnx"
+"""The file in a model's folder that holds its graph, if it has one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from voicebot.errors import (
 from voicebot.models.bundled import find_bundled, verify_bundled
 from voicebot.models.formats import check_format
 from voicebot.models.hub import Hub, HuggingFaceHub, check_locked, choose_files
-from voicebot.models.llama_onnx import GRAPH_NAME
+from voicebot.models.llama_shape import GRAPH_NAME
 from voicebot.models.lock import read_locked, write_locked
 from voicebot.models.progress import FetchProgress, watch_growth
 from voicebot.models.registry import (

@@ -53,6 +53,17 @@ class WaitRule(Protocol):
         ...
 
 
+class _WholeTurn:
+    """A rule that looks at all of the turn's sound."""
+
+    __slots__ = ()
+
+    @property
+    def look_window_s(self) -> float:
+        """No limit."""
+        return math.inf
+
+
 def _reason(probability: float) -> CommitReason:
     if probability >= _SURE_PROBABILITY:
         return CommitReason.SURE
@@ -106,7 +117,7 @@ class FusedWait:
 
 
 @dataclass(frozen=True, slots=True)
-class PlainWait:
+class PlainWait(_WholeTurn):
     """Three waits, by thresholds.
 
     Attributes:
@@ -122,11 +133,6 @@ class PlainWait:
     sure_probability: float = 0.9
     likely_probability: float = 0.5
     unfinished_probability: float = 0.015
-
-    @property
-    def look_window_s(self) -> float:
-        """The whole turn."""
-        return math.inf
 
     @property
     def shortest_ms(self) -> float:
@@ -159,7 +165,7 @@ class PlainWait:
 
 
 @dataclass(frozen=True, slots=True)
-class SmartTurnWait:
+class SmartTurnWait(_WholeTurn):
     """One look at the sound, after a fixed silence; the longest wait if that is not "complete".
 
     Args:
@@ -171,11 +177,6 @@ class SmartTurnWait:
     eagerness: float = 0.5
     look_ms: float = 200.0
     longest_ms: float = 1300.0
-
-    @property
-    def look_window_s(self) -> float:
-        """The whole turn."""
-        return math.inf
 
     @property
     def shortest_ms(self) -> float:
@@ -198,7 +199,7 @@ class SmartTurnWait:
 
 
 @dataclass(frozen=True, slots=True)
-class SilenceWait:
+class SilenceWait(_WholeTurn):
     """A fixed silence, whatever was said and however it sounded.
 
     Args:
@@ -210,11 +211,6 @@ class SilenceWait:
     eagerness: float = 0.5
     shortest_ms: float = 96.0
     longest_ms: float = 1300.0
-
-    @property
-    def look_window_s(self) -> float:
-        """The whole turn."""
-        return math.inf
 
     def wait(self, evidence: TurnEvidence) -> Wait:  # noqa: ARG002  # the point of it
         """How much silence ends the turn."""
