@@ -302,6 +302,28 @@ def test_partial_transcripts_are_read_ahead(virtual_time: Run) -> None:
     assert not silent.prepared
 
 
+def test_reading_ahead_takes_a_breath_between_guesses(virtual_time: Run) -> None:
+    class Guessing(ScriptedAsr):
+        """Has another guess at every block."""
+
+        guesses = 0
+
+        def start(self, on_partial: Callable[[str], None]) -> None:
+            super().start(lambda _: None)
+            self._guess = on_partial
+
+        def feed(self, samples: Samples) -> None:
+            super().feed(samples)
+            self.guesses += 1
+            self._guess(f"guess {self.guesses}")
+
+    asr, llm = Guessing(), ScriptedLlm()
+    virtual_time(converse([(0.5, speech(2.0))], stages=scripted(asr=asr, llm=llm)))
+    read = [messages[-1].content for messages in llm.prepared if messages]
+    assert asr.guesses > 150
+    assert 5 <= len(read) <= 9, "every 250 ms of about two seconds"
+
+
 def test_without_drafts_nothing_is_written_before_the_commit(virtual_time: Run) -> None:
     rules = SessionRules(reply=ReplyRules(drafts=False))
     talk = virtual_time(converse([(0.5, speech(0.75, 0.13, 1.0))], rules=rules))

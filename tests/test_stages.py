@@ -25,12 +25,14 @@ class ReadingLlm:
     def __init__(self, *, fails: bool = False) -> None:
         self.fails = fails
         self.begun = threading.Event()
+        self.write_tokens = -1
         self.log: list[str] = []
 
     def prepare(
         self, messages: Sequence[Message], stop: StopFlag, write_tokens: int = 0
     ) -> Prefilled | None:
         self.log.append(f"read {messages[-1].content}")
+        self.write_tokens = write_tokens
         self.begun.set()
         if self.fails:
             raise EngineError("too long")
@@ -59,7 +61,7 @@ async def with_llm(engine: ReadingLlm, texts: Sequence[str]) -> list[str]:
         all_asked = threading.Event()
         worker.post(lambda _: all_asked.wait(WAIT_S))
         for text in texts:
-            stage.prepare(said(text))
+            stage.prepare(said(text), write_tokens=7)
         all_asked.set()
         await asyncio.to_thread(engine.begun.wait, WAIT_S)
         pieces = [piece async for piece in stage.generate(said("all of it"))]
@@ -72,6 +74,7 @@ def test_an_answer_ends_the_reading_ahead() -> None:
     engine = ReadingLlm()
     assert asyncio.run(with_llm(engine, ["all"])) == ["Yes."]
     assert engine.log == ["read all", "answer all of it"]
+    assert engine.write_tokens == 7
 
 
 def test_only_the_newest_words_are_read_ahead() -> None:
