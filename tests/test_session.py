@@ -29,7 +29,7 @@ from voicebot.events import (
 )
 from voicebot.reply import ReplyRules
 from voicebot.session import SessionRules
-from voicebot.timeline import Mark, break_down
+from voicebot.timeline import Mark, break_down, won_by_draft_s
 from voicebot.turns.endpointer import EndpointerRules
 from voicebot.turns.waits import FusedWait
 
@@ -334,6 +334,14 @@ def test_without_drafts_nothing_is_written_before_the_commit(virtual_time: Run) 
     (committed,) = talk.of(TurnCommitted)
     assert committed.reason is CommitReason.SURE, "the words are read all the same"
     assert closed.timeline.marks[Mark.FIRST_TOKEN] > committed.at_s
+    breakdown = break_down(
+        closed.timeline, end_s=talk.starts_s[0] + 1.88, audible_s=talk.bot_spans[0][0]
+    )
+    assert breakdown is not None
+    assert breakdown.asr == 0, "that was done before the commit"
+    assert breakdown.llm > 0
+    assert breakdown.unattributed == pytest.approx(0, abs=1)
+    assert won_by_draft_s(closed.timeline) is None
 
 
 def test_the_fused_rule_holds_a_conversation(virtual_time: Run) -> None:
