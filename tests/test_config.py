@@ -278,7 +278,7 @@ def test_a_bad_file_is_one_clear_line_that_names_it(
         ({"VOICEBOT_BENCH__SEED": "-1"}, ["out of range", "VOICEBOT_BENCH__SEED", "from 0 to"]),
         ({"VOICEBOT_BENCH__TURN_GAP_S": "inf"}, ["VOICEBOT_BENCH__TURN_GAP_S", "from 0 to 60"]),
         ({"VOICEBOT_MODELS__OFFLINE": "maybe"}, ['"maybe"', "give true or false"]),
-        ({"VOICEBOT_PROFILE": "gpu9"}, ['"gpu9"', "auto or embedded"]),
+        ({"VOICEBOT_PROFILE": "gpu9"}, ['"gpu9"', "did you mean gpu?"]),
     ],
 )
 def test_a_bad_variable_is_one_clear_line_that_names_it(

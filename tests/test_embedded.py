@@ -17,10 +17,12 @@ from voicebot.bench.conversation import RunnerRules
 from voicebot.bench.record import BREAKDOWN_STAGES, TurnRecord, from_json, validate_run
 from voicebot.bench.runner import BenchRunner, Measurements
 from voicebot.bench.statistics import word_errors
+from voicebot.builders import engine_factories
 from voicebot.cascade import running_stages
+from voicebot.choice import choose_profile
 from voicebot.config import Settings
+from voicebot.conversation_rules import new_history, session_rules
 from voicebot.models.store import ModelStore, default_models_dir
-from voicebot.profiles import choose_profile, engine_factories, new_history, session_rules
 from voicebot.text.normalise import normalise_words
 
 pytestmark = pytest.mark.models
@@ -43,7 +45,7 @@ def converse(callers: list[Caller], store: ModelStore) -> list[TurnRecord]:
 
     async def main() -> None:
         async with running_stages(
-            engine_factories(settings, store), stage_timeout_s=30.0
+            engine_factories(choose_profile(settings), settings, store), stage_timeout_s=30.0
         ) as stages:
             runner = BenchRunner(
                 stages,

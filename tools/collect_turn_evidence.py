@@ -25,11 +25,13 @@ import numpy as np
 from voicebot.audio.files import read_audio
 from voicebot.audio.samples import INPUT_SAMPLE_RATE_HZ
 from voicebot.bench.callers import load_callers, recorded_callers_dir
+from voicebot.builders import engine_factories
+from voicebot.choice import choose_profile
 from voicebot.config_sources import load_settings
+from voicebot.conversation_rules import new_history, session_rules
 from voicebot.engines.pocketsphinx import PocketSphinxAsr
 from voicebot.events import CommitReason, SpeechEnded, SpeechResumed, SpeechStarted
 from voicebot.models.store import ModelStore
-from voicebot.profiles import engine_factories, new_history, session_rules
 from voicebot.turns.endpointer import Endpointer
 from voicebot.turns.fusion import fused_model
 from voicebot.turns.waits import SilenceWait, Wait
@@ -173,7 +175,9 @@ def main() -> None:
     parser.add_argument("folders", type=Path, nargs="*", help="folders of callers")
     arguments = parser.parse_args()
     settings = load_settings().settings
-    factories = engine_factories(settings, ModelStore(settings.models.dir))
+    factories = engine_factories(
+        choose_profile(settings), settings, ModelStore(settings.models.dir)
+    )
     asr = PocketSphinxAsr()
     engines = (factories.vad(), factories.turn_detector(), asr, factories.llm())
     folders = arguments.folders or [recorded_callers_dir()]

@@ -30,12 +30,12 @@ from transformers import AutoModelForCausalLM
 
 from voicebot.bench.statistics import bootstrap_intervals
 from voicebot.config import Settings
+from voicebot.conversation_rules import new_history
 from voicebot.engines.chat_prompt import ChatPrompt
 from voicebot.engines.local_llm import LocalLlm
 from voicebot.engines.prefix_cache import repeats_itself
 from voicebot.engines.protocols import TextPiece
 from voicebot.models.quiet_transformers import quiet_transformers
-from voicebot.profiles import new_history
 from voicebot.text.clauses import ClauseSplitter
 
 if TYPE_CHECKING:

@@ -25,11 +25,13 @@ from typing import TYPE_CHECKING
 
 from voicebot.bench.callers import Caller, load_callers, recorded_callers_dir
 from voicebot.bench.conversation import Conversation, RunnerRules
+from voicebot.builders import engine_factories
 from voicebot.cascade import running_stages
+from voicebot.choice import choose_profile
 from voicebot.config_sources import load_settings
+from voicebot.conversation_rules import new_history, session_rules
 from voicebot.engines.protocols import Prefilled
 from voicebot.models.store import ModelStore
-from voicebot.profiles import engine_factories, new_history, session_rules
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
@@ -122,7 +124,9 @@ async def _measure(
 ) -> dict[int, list[_Measured]]:
     measured: dict[int, list[_Measured]] = {tokens: [] for tokens in settings_of}
     any_settings = next(iter(settings_of.values()))
-    factories = engine_factories(any_settings, ModelStore(any_settings.models.dir))
+    factories = engine_factories(
+        choose_profile(any_settings), any_settings, ModelStore(any_settings.models.dir)
+    )
     timeout_s = any_settings.reply.stage_timeout_s
     async with running_stages(factories, stage_timeout_s=timeout_s) as stages:
         warm_up = replace(talk, turns=talk.turns[:1])

@@ -26,10 +26,12 @@ from voicebot.bench.conversation import RunnerRules
 from voicebot.bench.meters import LoopStallMeter, ProcessMeter
 from voicebot.bench.runner import BenchRunner, Measurements
 from voicebot.bench.summary import summarise
+from voicebot.builders import engine_factories
 from voicebot.cascade import running_stages
+from voicebot.choice import choose_profile
 from voicebot.config_sources import load_settings
+from voicebot.conversation_rules import new_history, session_rules
 from voicebot.models.store import ModelStore
-from voicebot.profiles import engine_factories, new_history, session_rules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +96,9 @@ async def _measure(
     async with AsyncExitStack() as loaded:
         runners = []
         for _ in range(most):
-            factories = engine_factories(settings, ModelStore(settings.models.dir))
+            factories = engine_factories(
+                choose_profile(settings), settings, ModelStore(settings.models.dir)
+            )
             stages = await loaded.enter_async_context(
                 running_stages(factories, stage_timeout_s=settings.reply.stage_timeout_s)
             )

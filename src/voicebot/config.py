@@ -215,19 +215,24 @@ class TurnsSettings(_Section):
 class AsrSettings(_Section):
     """Speech recognition."""
 
-    engine: Literal["pocketsphinx"] = Field(
-        default="pocketsphinx", description="What turns speech into text."
+    engine: Literal["auto", "pocketsphinx", "faster-whisper", "wyoming"] = Field(
+        default="auto", description="What turns speech into text; auto is the profile's choice."
+    )
+    model: str = Field(
+        default="",
+        description="The model's name, as `voicebot models` lists it; empty is the profile's.",
     )
 
 
 class LlmSettings(_Section):
     """The language model."""
 
-    engine: Literal["auto", "onnx", "torch", "transformers"] = Field(
+    engine: Literal["auto", "onnx", "torch", "transformers", "openai"] = Field(
         default="auto",
         description="What does the language model's arithmetic: onnx runs the graph that is made "
-        "when the model is fetched, torch a plain Llama, transformers its own model classes; auto "
-        "takes the first of these that can run the model.",
+        "when the model is fetched, torch a plain Llama, transformers its own model classes, and "
+        "openai asks a server; auto is the profile's choice, on this machine the first of these "
+        "that can run the model.",
     )
     precision: Literal["int8", "bfloat16", "float32"] = Field(
         default="int8",
@@ -241,9 +246,8 @@ class LlmSettings(_Section):
         "one answers briefly.",
     )
     model: str = Field(
-        default="smollm2-135m-instruct",
-        min_length=1,
-        description="The model's name, as `voicebot models` lists it.",
+        default="",
+        description="The model's name, as `voicebot models` lists it; empty is the profile's.",
     )
     threads: int = Field(
         default=0,
@@ -276,7 +280,13 @@ class LlmSettings(_Section):
 class TtsSettings(_Section):
     """Speech synthesis."""
 
-    engine: Literal["espeak"] = Field(default="espeak", description="What speaks the reply.")
+    engine: Literal["auto", "espeak", "piper", "wyoming"] = Field(
+        default="auto", description="What speaks the reply; auto is the profile's choice."
+    )
+    model: str = Field(
+        default="",
+        description="The model's name, as `voicebot models` lists it; empty is the profile's.",
+    )
     voice: str = Field(default="en-us", min_length=1, description="The engine's name of the voice.")
     rate_wpm: int = Field(default=175, ge=80, le=450, description="Speed, in words a minute.")
     trim: bool = Field(
@@ -380,7 +390,7 @@ class Settings(_Section):
             into a ``ConfigError``.
     """
 
-    profile: Literal["auto", "embedded"] = Field(
+    profile: Literal["auto", "embedded", "cpu", "gpu", "remote"] = Field(
         default="auto",
         description="Which engines and models take part; auto takes the best that is available.",
     )

@@ -127,7 +127,7 @@ def test_no_command_shows_help_as_an_error(capsys: pytest.CaptureFixture[str]) -
             ["--profile", "nope", "config"],
             (
                 'voicebot: error: profile = "nope" (flag --profile) is not known: '
-                "give auto or embedded"
+                "give auto or embedded or cpu or gpu or remote"
             ),
         ),
     ],

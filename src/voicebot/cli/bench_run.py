@@ -25,8 +25,8 @@ from voicebot.bench.summary import caveats, summarise
 from voicebot.bench.table import summary_table
 from voicebot.bench.variants import engine_settings
 from voicebot.cli.startup import listening, prepare_models
+from voicebot.conversation_rules import new_history, session_rules
 from voicebot.errors import OutputError
-from voicebot.profiles import new_history, session_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -36,9 +36,7 @@ if TYPE_CHECKING:
     from voicebot.bench.comparison import Comparison
     from voicebot.bench.variants import Variant
     from voicebot.cli.context import CliContext
-    from voicebot.cli.startup import Listening
-    from voicebot.models.store import ModelStore
-    from voicebot.profiles import ChosenProfile
+    from voicebot.cli.startup import Listening, PreparedModels
 
 __all__ = ["BenchRun", "ShownRun"]
 
@@ -103,7 +101,7 @@ class BenchRun:
         for variant in variants:
             changed = context.with_assignments(variant.assignments)
             self._members.append(_Member(variant, changed, engine_settings(changed.settings)))
-        self._engines: dict[str, tuple[ChosenProfile, ModelStore]] = {}
+        self._engines: dict[str, PreparedModels] = {}
         for member in self._members:
             if member.engines not in self._engines:
                 self._engines[member.engines] = prepare_models(member.context)
@@ -146,9 +144,8 @@ class BenchRun:
             loaded: dict[str, Listening] = {}
             for member in self._members:
                 if member.engines not in loaded:
-                    _, store = self._engines[member.engines]
                     loaded[member.engines] = await loaded_engines.enter_async_context(
-                        listening(member.context, store)
+                        listening(member.context, self._engines[member.engines])
                     )
             self._startup_s = max(each.startup_s for each in loaded.values())
             each_ = f", each played to {len(self._members)} variants" if self._has_several else ""
@@ -249,7 +246,7 @@ class BenchRun:
     def _as_run(self, member: _Member) -> Run:
         settings = member.context.settings
         measured = member.measured
-        chosen, _ = self._engines[member.engines]
+        chosen = self._engines[member.engines].profile
         is_alone = len(self._engines) == 1  # else start-up and memory are of all engines together
         return Run(
             meta=run_meta(
@@ -279,8 +276,8 @@ class BenchRun:
         )
 
     def _models_used(self, member: _Member) -> list[ModelUsed]:
-        chosen, store = self._engines[member.engines]
-        facts = (store.facts(name) for name in chosen.models)
+        prepared = self._engines[member.engines]
+        facts = (prepared.store.facts(name) for name in prepared.profile.models)
         return [
             ModelUsed(item.role, item.name, item.source, item.sha256, item.licence)
             for item in facts

@@ -15,8 +15,8 @@ from voicebot.audio.sinks import VirtualSpeaker
 from voicebot.audio.sources import VirtualMicrophone
 from voicebot.cli.context import takes_settings
 from voicebot.cli.startup import listening, prepare_models
+from voicebot.conversation_rules import new_history, session_rules
 from voicebot.events import BargedIn, ClauseSpoken, StageFailed, TurnClosed, TurnCommitted
-from voicebot.profiles import new_history, session_rules
 from voicebot.session import Session
 from voicebot.timeline import Mark, break_down
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from voicebot.audio.sinks import AudioSink, Playback
     from voicebot.audio.sources import AudioSource
     from voicebot.cli.context import CliContext
+    from voicebot.cli.startup import PreparedModels
     from voicebot.events import Event
-    from voicebot.models.store import ModelStore
     from voicebot.stages import Stages
 
 __all__ = ["chat_command"]
@@ -72,8 +72,8 @@ def chat_command(
     recording = _read_recording(context, input_file) if input_file is not None else None
     if recording is None:
         require_devices(context.settings.audio.input, context.settings.audio.output)
-    _, store = prepare_models(context)
-    asyncio.run(_chat(context, store, recording, output_file))
+    prepared = prepare_models(context)
+    asyncio.run(_chat(context, prepared, recording, output_file))
 
 
 def _read_recording(context: CliContext, path: Path) -> Samples:
@@ -84,10 +84,13 @@ def _read_recording(context: CliContext, path: Path) -> Samples:
 
 
 async def _chat(
-    context: CliContext, store: ModelStore, recording: Samples | None, output_file: Path | None
+    context: CliContext,
+    prepared: PreparedModels,
+    recording: Samples | None,
+    output_file: Path | None,
 ) -> None:
     audio = context.settings.audio
-    async with listening(context, store) as loaded:
+    async with listening(context, prepared) as loaded:
         if recording is not None:
             await _converse_with_recording(context, loaded.stages, recording, output_file)
             return

@@ -10,19 +10,28 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from voicebot.builders import engine_factories
 from voicebot.cascade import running_stages
+from voicebot.choice import choose_profile
 from voicebot.cli.progress import pull_with_progress
 from voicebot.models.store import ModelStore
-from voicebot.profiles import choose_profile, engine_factories
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from voicebot.choice import ChosenProfile
     from voicebot.cli.context import CliContext
-    from voicebot.profiles import ChosenProfile
     from voicebot.stages import Stages
 
-__all__ = ["Listening", "listening", "prepare_models"]
+__all__ = ["Listening", "PreparedModels", "listening", "prepare_models"]
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedModels:
+    """What was chosen, and where its models lie, all of them ready."""
+
+    profile: ChosenProfile
+    store: ModelStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +42,7 @@ class Listening:
     startup_s: float
 
 
-def prepare_models(context: CliContext) -> tuple[ChosenProfile, ModelStore]:
+def prepare_models(context: CliContext) -> PreparedModels:
     """Choose the profile, say so, and bring its models onto this machine.
 
     Raises:
@@ -55,11 +64,11 @@ def prepare_models(context: CliContext) -> tuple[ChosenProfile, ModelStore]:
     unfinished = [name for name in profile.models if store.lacks_graph(name)]
     if wanted := [*missing, *(name for name in unfinished if name not in missing)]:
         pull_with_progress(store, wanted, context.error_console)
-    return profile, store
+    return PreparedModels(profile, store)
 
 
 @asynccontextmanager
-async def listening(context: CliContext, store: ModelStore) -> AsyncIterator[Listening]:
+async def listening(context: CliContext, prepared: PreparedModels) -> AsyncIterator[Listening]:
     """Load the models; leaving closes them.
 
     Raises:
@@ -67,7 +76,7 @@ async def listening(context: CliContext, store: ModelStore) -> AsyncIterator[Lis
     """
     settings = context.settings
     context.error_console.print("Loading the models …")
-    factories = engine_factories(settings, store)
+    factories = engine_factories(prepared.profile, settings, prepared.store)
     async with running_stages(factories, stage_timeout_s=settings.reply.stage_timeout_s) as stages:
         # What is loaded stays: the collector need not look at it in the middle of a turn.
         gc.collect()

@@ -1,35 +1,23 @@
-"""Profiles: which engine and which model does the work of each stage.
-
-This is the one place where settings, the model store and the engines meet.
-"""
+"""The rules of a conversation, out of the settings."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from voicebot.cascade import EngineFactories
 from voicebot.errors import ConfigError
 from voicebot.history import History
-from voicebot.models.registry import find_model
 from voicebot.reply import ReplyRules
 from voicebot.session import SessionRules
 from voicebot.text.written import as_written
-from voicebot.tuning import chosen_threads
 from voicebot.turns.endpointer import EndpointerRules
 from voicebot.turns.interruption import InterruptionRules
 from voicebot.turns.waits import FusedWait, PlainWait, SilenceWait, SmartTurnWait
 
 if TYPE_CHECKING:
     from voicebot.config import Settings, TurnsSettings
-    from voicebot.engines.protocols import Asr, Llm, Tts, TurnDetector, Vad
-    from voicebot.models.store import ModelStore
     from voicebot.turns.waits import WaitRule
 
 __all__ = [
-    "ChosenProfile",
-    "choose_profile",
-    "engine_factories",
     "new_history",
     "session_rules",
     "system_prompt",
@@ -43,47 +31,6 @@ _EXAMPLES = (
     ("What do cows eat?", "Cows eat grass."),
     ("Turn off the radio.", "Okay, turning off the radio."),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ChosenProfile:
-    """A profile and why it was taken.
-
-    Attributes:
-        name: as in the settings.
-        models: the names of its models in the registry.
-        reason: one line for the user.
-    """
-
-    name: str
-    models: tuple[str, ...]
-    reason: str
-
-
-def choose_profile(settings: Settings) -> ChosenProfile:
-    """The profile that the settings ask for; ``auto`` takes the best that is available.
-
-    Raises:
-        ConfigError: a setting names a model that is not there, or one of another role.
-    """
-    if find_model(settings.llm.model).role != "llm":
-        raise ConfigError(
-            f"llm.model = {settings.llm.model} is not a language model",
-            "'voicebot models list' shows the role of each",
-        )
-    models = (
-        "silero-vad-v6",
-        "smart-turn-v3.2",
-        "pocketsphinx-en-us",
-        settings.llm.model,
-        "espeak-ng",
-    )
-    reason = (
-        "the embedded profile, the only one there is so far"
-        if settings.profile == "auto"
-        else "the embedded profile, as configured"
-    )
-    return ChosenProfile("embedded", models, reason)
 
 
 def session_rules(settings: Settings) -> SessionRules:
@@ -171,52 +118,3 @@ def system_prompt(settings: Settings) -> str:
             f"the system prompt {path} is empty", "write one, or leave llm.system_prompt_file out"
         )
     return text
-
-
-def engine_factories(settings: Settings, store: ModelStore) -> EngineFactories:
-    """How to build the engines that the settings name; nothing is loaded yet.
-
-    Raises:
-        ModelMissingError: a model is not in the store.
-    """
-    vad_model = store.path("silero-vad-v6")
-    turn_model = store.path("smart-turn-v3.2")
-    llm_model = store.path(settings.llm.model)
-
-    # Engines bring heavy libraries along, so each is imported where it is built.
-    def vad() -> Vad:
-        from voicebot.turns.silero import SileroVad  # noqa: PLC0415
-
-        return SileroVad(vad_model)
-
-    def turn_detector() -> TurnDetector:
-        from voicebot.turns.smart_turn import SmartTurn  # noqa: PLC0415
-
-        return SmartTurn(turn_model, threads=chosen_threads("turn", "smart-turn-v3.2") or 1)
-
-    def asr() -> Asr:
-        from voicebot.engines.pocketsphinx import PocketSphinxAsr  # noqa: PLC0415
-
-        return PocketSphinxAsr()
-
-    def llm() -> Llm:
-        from voicebot.engines.local_llm import LocalLlm  # noqa: PLC0415
-
-        threads = settings.llm.threads or chosen_threads("llm", settings.llm.model) or 1
-        engine = LocalLlm.load(
-            llm_model,
-            threads=threads,
-            max_tokens=settings.llm.max_tokens,
-            precision=settings.llm.precision,
-            network=settings.llm.engine,
-            keep_cache=settings.llm.keep_cache,
-        )
-        engine.prepare(new_history(settings).messages())
-        return engine
-
-    def tts() -> Tts:
-        from voicebot.engines.espeak import EspeakTts  # noqa: PLC0415
-
-        return EspeakTts(settings.tts.voice, rate_wpm=settings.tts.rate_wpm, trim=settings.tts.trim)
-
-    return EngineFactories(vad, turn_detector, asr, llm, tts)

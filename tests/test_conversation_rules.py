@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from voicebot.config import Settings, TurnsSettings
-from voicebot.profiles import session_rules
+from voicebot.conversation_rules import session_rules
 from voicebot.turns.waits import FusedWait, PlainWait, SilenceWait, SmartTurnWait, WaitRule
 
 

@@ -1,0 +1,39 @@
+"""Building the synthesiser that was chosen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from voicebot.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from voicebot.choice import StageChoice
+    from voicebot.config import Settings
+    from voicebot.engines.protocols import Tts
+    from voicebot.models.store import ModelStore
+
+__all__ = ["tts_factory"]
+
+
+def tts_factory(choice: StageChoice, settings: Settings, store: ModelStore) -> Callable[[], Tts]:
+    """How to build the synthesiser; nothing is loaded yet.
+
+    Raises:
+        ConfigError: there is no such engine.
+        ModelMissingError: its model is not in the store.
+    """
+    del store
+    if choice.engine == "espeak":
+        return _espeak(settings)
+    raise ConfigError(f"tts.engine = {choice.engine} is not here yet", "choose espeak")
+
+
+def _espeak(settings: Settings) -> Callable[[], Tts]:
+    def build() -> Tts:
+        from voicebot.engines.espeak import EspeakTts  # noqa: PLC0415
+
+        return EspeakTts(settings.tts.voice, rate_wpm=settings.tts.rate_wpm, trim=settings.tts.trim)
+
+    return build

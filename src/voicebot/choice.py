@@ -1,0 +1,136 @@
+"""Which engine and which model does the work of each stage, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from voicebot.errors import ConfigError
+from voicebot.models.registry import MODELS, Role, find_model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from voicebot.config import Settings
+
+__all__ = ["ChosenProfile", "StageChoice", "choose_profile"]
+
+_ROLES: Mapping[Role, str] = MappingProxyType(
+    {"asr": "recogniser", "llm": "language model", "tts": "voice"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StageChoice:
+    """What does the work of one stage.
+
+    Attributes:
+        engine: as in the settings (``pocketsphinx``); never ``auto`` but for the language model,
+            where it means whatever runs the model fastest on this machine.
+        model: its name in the registry; for a server's engine the name that the server knows.
+    """
+
+    engine: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenProfile:
+    """A profile and why it was taken.
+
+    Attributes:
+        name: as in the settings.
+        asr: the recogniser.
+        llm: the language model.
+        tts: the synthesiser.
+        reason: one line for the user.
+    """
+
+    name: str
+    asr: StageChoice
+    llm: StageChoice
+    tts: StageChoice
+    reason: str
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The registry's models that must be here, in the order of the conversation."""
+        stages = (self.asr, self.llm, self.tts)
+        return (
+            "silero-vad-v6",
+            "smart-turn-v3.2",
+            *(stage.model for stage in stages if stage.model in MODELS),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Stages:
+    asr: StageChoice
+    llm: StageChoice
+    tts: StageChoice
+
+
+_PROFILES: Mapping[str, _Stages] = MappingProxyType(
+    {
+        "embedded": _Stages(
+            StageChoice("pocketsphinx", "pocketsphinx-en-us"),
+            StageChoice("auto", "smollm2-135m-instruct"),
+            StageChoice("espeak", "espeak-ng"),
+        ),
+        "cpu": _Stages(
+            StageChoice("faster-whisper", "faster-whisper-base.en"),
+            StageChoice("auto", "smollm2-360m-instruct"),
+            StageChoice("piper", "piper-en-us-lessac-medium"),
+        ),
+        "gpu": _Stages(
+            StageChoice("faster-whisper", "faster-whisper-base.en"),
+            StageChoice("transformers", "qwen2.5-0.5b-instruct"),
+            StageChoice("piper", "piper-en-us-lessac-medium"),
+        ),
+        "remote": _Stages(
+            StageChoice("wyoming", ""), StageChoice("openai", ""), StageChoice("wyoming", "")
+        ),
+    }
+)
+
+
+def choose_profile(settings: Settings) -> ChosenProfile:
+    """The profile that the settings ask for; ``auto`` takes the best that is available.
+
+    Raises:
+        ConfigError: a setting names a model that is not there, or one of another role.
+    """
+    name, reason = settings.profile, "as configured"
+    if name == "auto":
+        name, reason = "embedded", "it needs no model hub"
+    stages = _PROFILES[name]
+    return ChosenProfile(
+        name,
+        asr=_chosen("asr", stages.asr, settings.asr.engine, settings.asr.model),
+        llm=_chosen("llm", stages.llm, settings.llm.engine, settings.llm.model),
+        tts=_chosen("tts", stages.tts, settings.tts.engine, settings.tts.model),
+        reason=reason,
+    )
+
+
+def _chosen(role: Role, default: StageChoice, engine: str, model: str) -> StageChoice:
+    chosen = StageChoice(
+        default.engine if engine == "auto" else engine,
+        model or (default.model if engine in {"auto", default.engine} or role == "llm" else ""),
+    )
+    if chosen.engine in {"openai", "wyoming"}:
+        return chosen
+    if not chosen.model:
+        fitting = next((one for one in MODELS.values() if _runs(one.engine, chosen.engine)), None)
+        chosen = StageChoice(chosen.engine, fitting.name if fitting else "")
+    if find_model(chosen.model).role != role:
+        raise ConfigError(
+            f"{role}.model = {chosen.model} is not a {_ROLES[role]}",
+            "'voicebot models list' shows the role of each",
+        )
+    return chosen
+
+
+def _runs(model_engine: str, engine: str) -> bool:
+    return model_engine == engine.replace("-", "_")
