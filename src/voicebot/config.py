@@ -394,6 +394,11 @@ class Settings(_Section):
         default="auto",
         description="Which engines and models take part; auto takes the best that is available.",
     )
+    language: str = Field(
+        default="en",
+        pattern="^[a-z]{2,3}$",
+        description="The language of the conversation, by its ISO 639 code: en, de, es, fr.",
+    )
     audio: AudioSettings = Field(default_factory=AudioSettings)
     turns: TurnsSettings = Field(default_factory=TurnsSettings)
     asr: AsrSettings = Field(default_factory=AsrSettings)

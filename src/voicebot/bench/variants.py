@@ -75,7 +75,7 @@ def parse_variants(texts: Sequence[str]) -> list[Variant]:
 
 def engine_settings(settings: Settings) -> str:
     """What decides on the engines of a variant, as text: with the same, variants share them."""
-    sections = {"profile", "asr", "llm", "tts", "models"}
+    sections = {"profile", "language", "asr", "llm", "tts", "models"}
     engines = settings.model_dump_json(include=sections)
     return f"{engines} {settings.reply.stage_timeout_s}"
 
