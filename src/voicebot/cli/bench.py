@@ -13,6 +13,7 @@ from voicebot.bench.callers import load_callers, recorded_callers_dir
 from voicebot.bench.files import write_text_atomically
 from voicebot.bench.variants import parse_variants
 from voicebot.cli.bench_run import BenchRun, ShownRun
+from voicebot.cli.bench_runs import compare_command, definitions_command, export_command
 from voicebot.cli.bench_sweep import plan_swept_run
 from voicebot.cli.context import takes_settings
 from voicebot.errors import CallersError, OutputError
@@ -28,7 +29,7 @@ __all__ = ["bench_command"]
 _PROBE_BYTES = 256 * 1024  # about what a short run takes
 
 
-@click.command("bench")
+@click.group("bench", invoke_without_command=True)
 @click.option(
     "--callers",
     "callers_dir",
@@ -95,10 +96,12 @@ def bench_command(
 ) -> None:
     """Measure how fast it answers.
 
-    Plays every caller in real time through the same session that chat uses, writes run.json and
-    report.html, and prints a table. The exit code is 0 when the run is complete, whatever its
-    figures are.
+    Without a subcommand, plays every caller in real time through the same session that chat uses,
+    writes run.json and report.html, and prints a table. The exit code is 0 when the run is
+    complete, whatever its figures are.
     """
+    if click.get_current_context().invoked_subcommand is not None:
+        return
     context = (
         context.with_flag("bench.callers_dir", "--callers", callers_dir)
         .with_flag("bench.seed", "--seed", seed)
@@ -124,6 +127,11 @@ def bench_command(
     _check_writable(out_dir)
     bench = BenchRun(context, variants, callers, started_at=started_at, shown=shown)
     asyncio.run(bench.run(out_dir))
+
+
+bench_command.add_command(compare_command)
+bench_command.add_command(definitions_command)
+bench_command.add_command(export_command)
 
 
 def _kinds(text: str | None) -> tuple[str, ...]:

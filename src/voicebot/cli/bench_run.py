@@ -18,7 +18,9 @@ from voicebot.bench.alternation import Player, play_alternately
 from voicebot.bench.comparison import compare, write_comparison
 from voicebot.bench.comparison_table import comparison_table
 from voicebot.bench.conversation import RunnerRules
+from voicebot.bench.machine_watch import MachineWatch
 from voicebot.bench.meta import run_meta, source_commit
+from voicebot.bench.meters import ProcessMeter
 from voicebot.bench.record import AudioPath, ModelUsed, Run, TurnRecord, write_run
 from voicebot.bench.runner import BenchRunner, Measurements
 from voicebot.bench.summary import caveats, summarise
@@ -96,6 +98,7 @@ class BenchRun:
         self._started_at = started_at
         self._shown = shown
         self._startup_s: float | None = None
+        self._machine: MachineWatch | None = None
         self._commit = source_commit()  # of the code that is loaded, not of what stands there later
         self._members: list[_Member] = []
         for variant in variants:
@@ -156,6 +159,7 @@ class BenchRun:
             players = [self._player(each, loaded[each.engines]) for each in self._members]
             await self._warm_up(players)
             seed = self._context.settings.bench.seed
+            self._machine = MachineWatch(ProcessMeter().cpu_seconds)
             await play_alternately(self._callers, players, seed=seed)
 
     async def _warm_up(self, players: Sequence[Player]) -> None:
@@ -263,6 +267,7 @@ class BenchRun:
                 startup_s=self._startup_s if is_alone else None,
                 commit=self._commit,
                 loop_stall_p95_ms=measured.loop_stall_p95_ms,
+                machine=self._machine.state() if self._machine is not None else None,
             ),
             warmup=len(measured.warmup_turns),
             turns=tuple(measured.turns),

@@ -14,6 +14,7 @@ import jiwer
 from markupsafe import Markup
 
 from voicebot.bench import summary as figures
+from voicebot.bench.definitions import score_by_definitions
 from voicebot.bench.files import write_text_atomically
 from voicebot.bench.record import BREAKDOWN_STAGES, Run, TurnRecord, to_json
 from voicebot.bench.report import latency_charts, turn_charts, wording
@@ -84,6 +85,7 @@ def render_report(run: Run) -> str:
         turns=[_view(number, turn) for number, turn in enumerate(run.turns, start=1)],
         stages=[(stage, _STAGE_MEANING[stage]) for stage in BREAKDOWN_STAGES],
         mean_breakdown=figures.mean_breakdown(run.turns),
+        definitions=score_by_definitions(run.turns),
         config=wording.flatten(run.meta.config),
         count=wording.as_count,
         style=Markup(style),  # noqa: S704 - a file of this package
