@@ -34,6 +34,7 @@ __all__ = [
     "ReplySettings",
     "SettingSpec",
     "Settings",
+    "TelemetrySettings",
     "TtsSettings",
     "TurnsSettings",
     "setting_specs",
@@ -381,6 +382,30 @@ class BenchSettings(_Section):
     out_dir: _UserPath = Field(default=Path("runs"), description="Where runs are written.")
 
 
+class TelemetrySettings(_Section):
+    """What is told of a conversation to those who watch it; off by default."""
+
+    turn_log: _UserPath | None = Field(
+        default=None, description="A file to which every turn is appended, a JSON object a line."
+    )
+    metrics_port: int = Field(
+        default=0,
+        ge=0,
+        le=65_535,
+        description="Port of this machine (127.0.0.1) on which metrics are served for Prometheus; "
+        "0 serves none.",
+    )
+    traces_endpoint: str = Field(
+        default="",
+        description="Where an OpenTelemetry collector takes traces over HTTP, such as "
+        "http://127.0.0.1:4318/v1/traces; empty sends none.",
+    )
+    words: bool = Field(
+        default=False,
+        description="Let what was said be part of the log and the traces, not figures alone.",
+    )
+
+
 class Settings(_Section):
     """Everything that can be set.
 
@@ -407,6 +432,7 @@ class Settings(_Section):
     reply: ReplySettings = Field(default_factory=ReplySettings)
     models: ModelsSettings = Field(default_factory=ModelsSettings)
     bench: BenchSettings = Field(default_factory=BenchSettings)
+    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ from voicebot.events import TurnClosed
 from voicebot.session import Session, SessionRules
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from voicebot.bench.callers import Caller
     from voicebot.bench.record import TurnRecord
     from voicebot.events import Event
@@ -65,6 +67,7 @@ class Conversation:
         session_rules: the settings of the conversation.
         history: what was said before.
         rules: how to play.
+        watch: takes every fact of the session, too.
 
     Raises:
         AudioFileError: a clip cannot be read.
@@ -78,7 +81,9 @@ class Conversation:
         session_rules: SessionRules,
         history: History,
         rules: RunnerRules,
+        watch: Callable[[Event], None] = lambda _: None,
     ) -> None:
+        self._watch = watch
         clips = [read_audio(turn.path) for turn in caller.turns]  # before anybody listens
         self._caller = caller
         self._microphone = VirtualMicrophone(block_ms=rules.block_ms, seed=rules.seed)
@@ -175,6 +180,7 @@ class Conversation:
         return found
 
     def _observe(self, event: Event) -> None:
+        self._watch(event)
         if self._hang_up is not None:
             self._hang_up.observe(event)
         if isinstance(event, TurnClosed):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from voicebot.bench.callers import Caller
     from voicebot.bench.conversation import RunnerRules
     from voicebot.bench.record import TurnRecord
+    from voicebot.events import Event
     from voicebot.history import History
     from voicebot.session import SessionRules
     from voicebot.stages import Stages
@@ -60,6 +61,7 @@ class BenchRunner:
         make_history: a fresh history for each caller.
         rules: how to play.
         on_turn: called with each record as it is made.
+        watch: takes every fact of every session.
     """
 
     def __init__(
@@ -70,12 +72,14 @@ class BenchRunner:
         make_history: Callable[[], History],
         rules: RunnerRules,
         on_turn: Callable[[TurnRecord], None],
+        watch: Callable[[Event], None] = lambda _: None,
     ) -> None:
         self._stages = stages
         self._session_rules = session_rules
         self._make_history = make_history
         self._rules = rules
         self._on_turn = on_turn
+        self._watch = watch
 
     async def run(self, callers: Sequence[Caller], into: Measurements) -> None:
         """Play the warm-up and then every caller; ``into`` grows turn by turn.
@@ -120,6 +124,7 @@ class BenchRunner:
             session_rules=self._session_rules,
             history=self._make_history(),
             rules=self._rules,
+            watch=self._watch,
         )
         try:
             await conversation.hold()

@@ -29,9 +29,11 @@ from voicebot.bench.variants import engine_settings
 from voicebot.cli.startup import listening, prepare_models
 from voicebot.conversation_rules import new_history, session_rules
 from voicebot.errors import OutputError
+from voicebot.telemetry.observers import telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from voicebot.bench.callers import Caller
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from voicebot.bench.variants import Variant
     from voicebot.cli.context import CliContext
     from voicebot.cli.startup import Listening, PreparedModels
+    from voicebot.events import Event
+    from voicebot.telemetry.observers import Telemetry
 
 __all__ = ["BenchRun", "ShownRun"]
 
@@ -156,7 +160,8 @@ class BenchRun:
                 f"Callers: {len(self._callers)}, turns: {self._turns}{each_}. They speak in real "
                 "time; Ctrl-C ends the run and keeps what was measured."
             )
-            players = [self._player(each, loaded[each.engines]) for each in self._members]
+            watch = loaded_engines.enter_context(self._telemetry()).observe
+            players = [self._player(each, loaded[each.engines], watch) for each in self._members]
             await self._warm_up(players)
             seed = self._context.settings.bench.seed
             self._machine = MachineWatch(ProcessMeter().cpu_seconds)
@@ -172,7 +177,12 @@ class BenchRun:
                 await player.runner.warm_up(self._callers, player.measured)
                 warm[member.engines] = player.measured
 
-    def _player(self, member: _Member, loaded: Listening) -> Player:
+    def _telemetry(self) -> AbstractContextManager[Telemetry]:
+        first = self._members[0]
+        models = self._engines[first.engines].profile.model_names
+        return telemetry(first.context.settings.telemetry, models)
+
+    def _player(self, member: _Member, loaded: Listening, watch: Callable[[Event], None]) -> Player:
         settings = member.context.settings
         runner = BenchRunner(
             loaded.stages,
@@ -187,6 +197,7 @@ class BenchRun:
                 hang_up_after_s=settings.bench.hang_up_after_s,
             ),
             on_turn=lambda turn: self._print_turn(member, turn),
+            watch=watch,
         )
         return Player(runner, member.measured)
 
