@@ -62,6 +62,7 @@ class BenchRunner:
         rules: how to play.
         on_turn: called with each record as it is made.
         watch: takes every fact of every session.
+        is_alone: no other runner plays at the same time, so that processor time is this one's.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class BenchRunner:
         rules: RunnerRules,
         on_turn: Callable[[TurnRecord], None],
         watch: Callable[[Event], None] = lambda _: None,
+        is_alone: bool = True,
     ) -> None:
         self._stages = stages
         self._session_rules = session_rules
@@ -80,6 +82,7 @@ class BenchRunner:
         self._rules = rules
         self._on_turn = on_turn
         self._watch = watch
+        self._is_alone = is_alone
 
     async def run(self, callers: Sequence[Caller], into: Measurements) -> None:
         """Play the warm-up and then every caller; ``into`` grows turn by turn.
@@ -130,8 +133,9 @@ class BenchRunner:
             await conversation.hold()
         finally:
             cpu_s = into.process.cpu_seconds() - cpu_before_s
-            for record in conversation.records(cpu_s=cpu_s, is_warmup=is_warmup):
+            share_s = cpu_s if self._is_alone else None
+            for record in conversation.records(cpu_s=share_s, is_warmup=is_warmup):
                 (into.warmup_turns if is_warmup else into.turns).append(record)
                 self._on_turn(record)
-            if not is_warmup:
+            if self._is_alone and not is_warmup:
                 into.cpu_seconds += cpu_s

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voicebot.bench.alternation import Player, play_alternately
+from voicebot.bench.at_once import Traffic, arrival_instants_s, play_at_once
 from voicebot.bench.comparison import compare, write_comparison
 from voicebot.bench.comparison_table import comparison_table
 from voicebot.bench.conversation import RunnerRules
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
     from voicebot.telemetry.observers import Telemetry
 
 __all__ = ["BenchRun", "ShownRun"]
+
+
+_ONE_BY_ONE = Traffic()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class BenchRun:
         callers: who calls.
         started_at: for the record.
         shown: see ``ShownRun``.
+        traffic: how callers come; several at once go with one variant only.
 
     Raises:
         ConfigError: a variant's setting is unknown, mistyped or out of range.
@@ -96,11 +101,13 @@ class BenchRun:
         *,
         started_at: datetime,
         shown: ShownRun,
+        traffic: Traffic = _ONE_BY_ONE,
     ) -> None:
         self._context = context
         self._callers = callers
         self._started_at = started_at
         self._shown = shown
+        self._traffic = traffic
         self._startup_s: float | None = None
         self._machine: MachineWatch | None = None
         self._commit = source_commit()  # of the code that is loaded, not of what stands there later
@@ -154,18 +161,40 @@ class BenchRun:
                     loaded[member.engines] = await loaded_engines.enter_async_context(
                         listening(member.context, self._engines[member.engines])
                     )
-            self._startup_s = max(each.startup_s for each in loaded.values())
+            lines = [loaded[self._members[0].engines]]
+            for _ in range(1, self._traffic.at_once):
+                first = self._members[0]
+                more = listening(first.context, self._engines[first.engines])
+                lines.append(await loaded_engines.enter_async_context(more))
+            self._startup_s = max(each.startup_s for each in (*loaded.values(), *lines))
             each_ = f", each played to {len(self._members)} variants" if self._has_several else ""
             self._context.error_console.print(
                 f"Callers: {len(self._callers)}, turns: {self._turns}{each_}. They speak in real "
                 "time; Ctrl-C ends the run and keeps what was measured."
             )
             watch = loaded_engines.enter_context(self._telemetry()).observe
+            if len(lines) > 1:
+                await self._play_at_once([self._player(self._members[0], e, watch) for e in lines])
+                return
             players = [self._player(each, loaded[each.engines], watch) for each in self._members]
             await self._warm_up(players)
-            seed = self._context.settings.bench.seed
             self._machine = MachineWatch(ProcessMeter().cpu_seconds)
+            seed = self._context.settings.bench.seed
             await play_alternately(self._callers, players, seed=seed)
+
+    async def _play_at_once(self, lines: Sequence[Player]) -> None:
+        for line in lines:
+            line.measured.warmup_turns.clear()  # each line has models of its own to warm
+            await line.runner.warm_up(self._callers, line.measured)
+        process = ProcessMeter()
+        self._machine = MachineWatch(process.cpu_seconds)
+        seed = self._context.settings.bench.seed
+        arrivals_s = arrival_instants_s(len(self._callers), self._traffic.arrivals_per_minute, seed)
+        before_s = process.cpu_seconds()
+        try:
+            await play_at_once(self._callers, lines, arrivals_s=arrivals_s)
+        finally:
+            self._members[0].measured.cpu_seconds = process.cpu_seconds() - before_s
 
     async def _warm_up(self, players: Sequence[Player]) -> None:
         """Once for all variants that share engines."""
@@ -198,6 +227,7 @@ class BenchRun:
             ),
             on_turn=lambda turn: self._print_turn(member, turn),
             watch=watch,
+            is_alone=self._traffic.at_once == 1,
         )
         return Player(runner, member.measured)
 
