@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +20,7 @@ from voicebot.audio.sinks import VirtualSpeaker
 from voicebot.audio.sources import VirtualMicrophone
 from voicebot.bench.hang_up import HangUp
 from voicebot.bench.scoring import MISS_AFTER_S, PlayedTurn, heard_spans, heard_stretches, score
+from voicebot.bench.turn_audio import side_by_side
 from voicebot.events import TurnClosed
 from voicebot.session import Session, SessionRules
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from voicebot.audio.samples import Samples
     from voicebot.bench.callers import Caller
     from voicebot.bench.record import TurnRecord
+    from voicebot.bench.turn_audio import TurnAudio
     from voicebot.events import Event
     from voicebot.history import History
     from voicebot.stages import Stages
@@ -112,7 +114,8 @@ class Conversation:
         self._end_s = 0.0
         self._starts_s: list[float] = []
         self._hang_up: HangUp | None = None
-        self._to_come = deque(zip(caller.turns, (clip.samples for clip in clips), strict=True))
+        self._clips = [clip.samples for clip in clips]
+        self._to_come = deque(zip(caller.turns, self._clips, strict=True))
         self._schedule_next(asyncio.get_running_loop().time() + _LEAD_S)
         self._schedule_timed_turns()
 
@@ -172,12 +175,18 @@ class Conversation:
         if not (self._hung_up and running.cancelled()):
             running.result()
 
-    def records(self, *, cpu_s: float | None, is_warmup: bool) -> list[TurnRecord]:
+    def records(
+        self, *, cpu_s: float | None, is_warmup: bool, audio: TurnAudio | None = None
+    ) -> list[TurnRecord]:
         """Each turn that was over when the conversation ended; to be asked for once.
 
         Args:
             cpu_s: processor seconds of the whole conversation; None if they cannot be told.
             is_warmup: its turns are not to be counted.
+            audio: takes the sound of each turn; None stores none.
+
+        Raises:
+            OutputError: the sound cannot be stored.
         """
         playbacks = self._speaker.take_played()
         bot_spans = heard_spans(playbacks, self._speaker.sample_rate_hz)
@@ -191,22 +200,30 @@ class Conversation:
                 break  # this one was not over
             if is_last and self._hung_up:
                 until_s = math.inf  # its end came early: nothing near it belongs to a later turn
-            found.append(
-                score(
-                    PlayedTurn(
-                        turn,
-                        self._starts_s[index],
-                        until_s,
-                        self._caller.name if len(turns) > 1 else None,
-                    ),
-                    bot_spans=bot_spans,
-                    closed=self._closed,
-                    bot_stretches=bot_stretches,
-                    underruns=self._speaker.underruns if is_last else 0,
-                    cpu_s=None if cpu_s is None else cpu_s / len(turns),
-                    is_warmup=is_warmup,
-                )
+            record = score(
+                PlayedTurn(
+                    turn,
+                    self._starts_s[index],
+                    until_s,
+                    self._caller.name if len(turns) > 1 else None,
+                ),
+                bot_spans=bot_spans,
+                closed=self._closed,
+                bot_stretches=bot_stretches,
+                underruns=self._speaker.underruns if is_last else 0,
+                cpu_s=None if cpu_s is None else cpu_s / len(turns),
+                is_warmup=is_warmup,
             )
+            if audio is not None:
+                sound = side_by_side(
+                    self._clips[index],
+                    self._starts_s[index],
+                    until_s,
+                    playbacks,
+                    self._speaker.sample_rate_hz,
+                )
+                record = replace(record, audio=audio.write(turn.name, sound))
+            found.append(record)
         return found
 
     def _observe(self, event: Event) -> None:

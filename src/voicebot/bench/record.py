@@ -155,6 +155,8 @@ class TurnRecord:
             silent; None unless the caller began to speak while the bot did.
         cpu_s: processor seconds of the process and its children while the caller was played; the
             turns of a conversation share them equally. None in a file that does not tell.
+        audio: the recording of the turn, caller left and bot right, relative to the run's folder;
+            None unless recordings were asked for.
     """
 
     caller: str
@@ -183,6 +185,7 @@ class TurnRecord:
     warmup: bool = False
     yield_ms: float | None = None
     cpu_s: float | None = None
+    audio: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,11 @@ _PROBE_BYTES = 256 * 1024  # about what a short run takes
     help="Callers hear this many seconds of the last reply, then hang up: shorter runs.",
 )
 @click.option(
+    "--record",
+    is_flag=True,
+    help="Store what was to be heard of every turn, caller left and bot right, beside the run.",
+)
+@click.option(
     "--vary",
     "varied",
     multiple=True,
@@ -98,6 +103,7 @@ def bench_command(
     seed: int | None,
     out_dir: Path | None,
     hang_up_after_s: float | None,
+    record: bool,
     varied: tuple[str, ...],
     latency_kinds: str | None,
     sweep: bool,
@@ -146,7 +152,13 @@ def bench_command(
     _check_kinds(kinds, callers)
     _check_writable(out_dir)
     bench = BenchRun(
-        context, variants, callers, started_at=started_at, shown=shown, traffic=traffic
+        context,
+        variants,
+        callers,
+        started_at=started_at,
+        shown=shown,
+        traffic=traffic,
+        record_dir=out_dir if record else None,
     )
     asyncio.run(bench.run(out_dir))
 

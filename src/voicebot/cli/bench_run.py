@@ -26,6 +26,7 @@ from voicebot.bench.record import AudioPath, ModelUsed, Run, TurnRecord, write_r
 from voicebot.bench.runner import BenchRunner, Measurements
 from voicebot.bench.summary import caveats, summarise
 from voicebot.bench.table import summary_table
+from voicebot.bench.turn_audio import TurnAudio
 from voicebot.bench.variants import engine_settings
 from voicebot.cli.startup import listening, prepare_models
 from voicebot.conversation_rules import new_history, session_rules
@@ -87,6 +88,7 @@ class BenchRun:
         started_at: for the record.
         shown: see ``ShownRun``.
         traffic: how callers come; several at once go with one variant only.
+        record_dir: the run's folder, if the sound of turns is to be stored there.
 
     Raises:
         ConfigError: a variant's setting is unknown, mistyped or out of range.
@@ -102,12 +104,14 @@ class BenchRun:
         started_at: datetime,
         shown: ShownRun,
         traffic: Traffic = _ONE_BY_ONE,
+        record_dir: Path | None = None,
     ) -> None:
         self._context = context
         self._callers = callers
         self._started_at = started_at
         self._shown = shown
         self._traffic = traffic
+        self._record_dir = record_dir
         self._startup_s: float | None = None
         self._machine: MachineWatch | None = None
         self._commit = source_commit()  # of the code that is loaded, not of what stands there later
@@ -227,9 +231,16 @@ class BenchRun:
             ),
             on_turn=lambda turn: self._print_turn(member, turn),
             watch=watch,
+            audio=self._audio_of(member),
             is_alone=self._traffic.at_once == 1,
         )
         return Player(runner, member.measured)
+
+    def _audio_of(self, member: _Member) -> TurnAudio | None:
+        if self._record_dir is None:
+            return None
+        place = self._record_dir / member.variant.name if self._has_several else self._record_dir
+        return TurnAudio(place)
 
     @property
     def _has_several(self) -> bool:

@@ -17,7 +17,7 @@ from voicebot.bench import summary as figures
 from voicebot.bench.definitions import score_by_definitions
 from voicebot.bench.files import write_text_atomically
 from voicebot.bench.record import BREAKDOWN_STAGES, Run, TurnRecord, to_json
-from voicebot.bench.report import latency_charts, turn_charts, wording
+from voicebot.bench.report import latency_charts, length_chart, turn_charts, wording
 from voicebot.bench.report.page_parts import (
     content_hash,
     embeddable,
@@ -85,6 +85,7 @@ def render_report(run: Run) -> str:
         turns=[_view(number, turn) for number, turn in enumerate(run.turns, start=1)],
         stages=[(stage, _STAGE_MEANING[stage]) for stage in BREAKDOWN_STAGES],
         mean_breakdown=figures.mean_breakdown(run.turns),
+        lengths_say=length_chart.trend_in_words(run.turns),
         definitions=score_by_definitions(run.turns),
         config=wording.flatten(run.meta.config),
         count=wording.as_count,
@@ -117,6 +118,7 @@ def _charts(run: Run) -> dict[str, Any]:
         "cumulative": latency_charts.cumulative_chart(run.turns, scale),
         "kinds": by_kind,
         "kind_axis": latency_charts.strip_axis(scale),
+        "lengths": length_chart.length_chart(run.turns, scale),
         "cascade": latency_charts.breakdown_cascade(mean) if mean else {},
     }
 
