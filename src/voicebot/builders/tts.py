@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from voicebot.errors import ConfigError
+from voicebot.languages import find_language
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +35,7 @@ def _espeak(settings: Settings) -> Callable[[], Tts]:
     def build() -> Tts:
         from voicebot.engines.espeak import EspeakTts  # noqa: PLC0415
 
-        return EspeakTts(settings.tts.voice, rate_wpm=settings.tts.rate_wpm, trim=settings.tts.trim)
+        voice = settings.tts.voice or find_language(settings.language).espeak_voice
+        return EspeakTts(voice, rate_wpm=settings.tts.rate_wpm, trim=settings.tts.trim)
 
     return build
