@@ -75,9 +75,9 @@ _SENTENCE_OPENERS = words(
     """
     das der die den dem des ein eine einen ich du er sie es wir ihr man mein dein sein unser und
     aber oder denn doch also dann danach davor dort da hier heute gestern morgen jetzt nun so wenn
-    weil als ob wie wer was wo wann warum welche viele alle beide dies diese dieser dieses damit dabei
-    dafür dazu darum in im an am auf aus bei mit nach seit von vom vor zu zum zur für ja nein nicht
-    sonst später außerdem trotzdem jedoch allerdings leider bitte
+    weil als ob wie wer was wo wann warum welche viele alle beide dies diese dieser dieses damit
+    dabei dafür dazu darum in im an am auf aus bei mit nach seit von vom vor zu zum zur für ja
+    nein nicht sonst später außerdem trotzdem jedoch allerdings leider bitte
     """
 )
 _MOST_ORDINAL_DIGITS = 2

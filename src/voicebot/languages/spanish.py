@@ -113,7 +113,7 @@ SPANISH = Language(
         abbreviations=words(
             """
             sr. sra. srta. sres. dr. dra. d. dña. prof. profa. lic. ing. arq. ud. uds. vd. vds. ej.
-            pág. págs. núm. n.º aprox. tel. av. avda. c. cap. art. fig. vol. máx. mín. ee. uu.
+            pág. págs. núm. aprox. tel. av. avda. c. cap. art. fig. vol. máx. mín. ee. uu.
             ee.uu. a.c. d.c. p.ej. gral. sta. sto. s. kg. ene. feb. mar. abr. jun. jul. ago. sep.
             sept. oct. nov. dic.
             """
@@ -147,7 +147,7 @@ SPANISH = Language(
         ),
         clock=_clock,
         clock_patterns=(
-            r"(?P<h>[0-9]{1,2}):(?P<min>[0-9]{2})(?:\s(?P<half>[ap])\.?\s?m\b\.?|\sh\b(?!\.))?(?!\w)",
+            r"(?P<h>[0-9]{1,2}):(?P<min>[0-9]{2})(?:\s(?P<half>[ap])\.?\s?m\b\.?|\sh\b)?(?!\w)",
             r"(?P<h>[0-9]{1,2})(?P<min>)\s(?P<half>[ap])\.?\s?m\b\.?(?!\w)",
         ),
         phone_patterns=(
