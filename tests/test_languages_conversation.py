@@ -58,7 +58,7 @@ SCRIPTS = {
     "en": Script(
         heard="how high is the tower",
         asked="How high is the tower?",
-        reply="The tower of Paris is 324 m high. It was opened in 1889 and weighs about 7,300 tons.",
+        reply="The tower of Paris is 324 m high. It was opened in 1889 and weighs 7,300 tons.",
         first_clause="The tower of Paris",
         spoken=("three hundred twenty-four meters", "eighteen eighty-nine"),
         written=("324 m", "1889"),

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+from voicebot.builders.tts import espeak_voice
+from voicebot.config import Settings, TtsSettings
+from voicebot.config_sources import load_settings
 from voicebot.engines.espeak import EspeakTts
 from voicebot.errors import ConfigError
 from voicebot.languages import LANGUAGES, Language, find_language, primary_subtag
@@ -13,6 +19,7 @@ from voicebot.text.speakable import speakable
 from voicebot.text.written import as_written
 from voicebot.turns.interruption import is_acknowledgement
 
+ROOT = Path(__file__).resolve().parents[2]
 EVERY_LANGUAGE = pytest.mark.parametrize(
     "language", LANGUAGES.values(), ids=[language.name for language in LANGUAGES.values()]
 )
@@ -68,15 +75,36 @@ def test_its_tables_are_in_lower_case_where_they_are_looked_up_so(language: Lang
     assert all(short.endswith(".") for short in clauses.abbreviations)
 
 
+def test_the_examples_of_the_documentation_are_settings(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "languages.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    languages = set()
+    for example in examples:
+        file = tmp_path / "voicebot.toml"
+        file.write_text(example, encoding="utf-8")
+        settings = load_settings(config_file=file, environment={}, working_dir=tmp_path).settings
+        languages.add((settings.language, settings.profile))
+        if settings.tts.voice:
+            assert EspeakTts(settings.tts.voice).sample_rate_hz > 0
+    others = set(LANGUAGES) - {"en"}
+    assert languages == {(code, name) for code in others for name in ("cpu", "remote")}
+
+
+def test_the_voice_is_the_languages_unless_it_is_set() -> None:
+    assert espeak_voice(Settings()) == "en-us"
+    assert espeak_voice(Settings(language="fr")) == "fr"
+    assert espeak_voice(Settings(language="fr", tts=TtsSettings(voice="fr-ch"))) == "fr-ch"
+
+
 @EVERY_LANGUAGE
 def test_espeak_has_its_voice(language: Language) -> None:
     assert EspeakTts(language.espeak_voice).sample_rate_hz > 0
 
 
-@EVERY_LANGUAGE
-def test_units_and_abbreviations_are_read(language: Language) -> None:
-    if language.reading is None:
-        pytest.skip("English has rules of its own")
+@pytest.mark.parametrize("code", [one.code for one in LANGUAGES.values() if one.reading])
+def test_units_and_abbreviations_are_read(code: str) -> None:
+    language = LANGUAGES[code]
+    assert language.reading is not None
     for unit, (_, many) in language.reading.units.items():
         assert speakable(f"2,5 {unit}", language.code).rstrip(".").endswith(many)
     for sign, currency in language.reading.currencies.items():
