@@ -69,6 +69,9 @@ def test_cuts_at_natural_places(text: str, expected: list[str]) -> None:
         ("fr", "Comment ça va ? Bien ! Oui.", ["Comment ça va ?", "Bien !", "Oui."]),
         ("fr", "Ça va\u00a0? Bien\u202f! Oui.", ["Ça va\u00a0?", "Bien\u202f!", "Oui."]),
         ("fr", "Voici la liste : des pommes.", ["Voici la liste :", "des pommes."]),
+        ("en", "It is 324 m. It is old.", ["It is 324 m.", "It is old."]),
+        ("es", "Son las 14:30 h. Adiós.", ["Son las 14:30 h.", "Adiós."]),
+        ("es", "A las 10:30 p. m. es tarde.", ["A las 10:30 p. m.", "es tarde."]),
         ("fr", "M. Petit est né. Oui.", ["M. Petit est né.", "Oui."]),
     ],
 )

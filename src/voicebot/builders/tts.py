@@ -40,8 +40,7 @@ def _espeak(settings: Settings) -> Callable[[], Tts]:
     def build() -> Tts:
         from voicebot.engines.espeak import EspeakTts  # noqa: PLC0415
 
-        return EspeakTts(
-            espeak_voice(settings), rate_wpm=settings.tts.rate_wpm, trim=settings.tts.trim
-        )
+        tts = settings.tts
+        return EspeakTts(espeak_voice(settings), rate_wpm=tts.rate_wpm, trim=tts.trim)
 
     return build

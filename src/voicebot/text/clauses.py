@@ -24,6 +24,8 @@ _SOFT_ENDS = (",", ";", ":", "，", "、", "；", "：")  # noqa: RUF001 - CJK p
 _DASHES = frozenset({"-", "--", "–", "—"})  # noqa: RUF001 - dashes
 _LETTERS_WITH_DOTS = re.compile(r"(?:[^\W\d_]\.)+")
 _ORDINAL = re.compile(r"(?:\d{1,2}|[IVX]+)\.")
+# "324 m." may end a sentence, "J." does not.
+_UNIT_AT_END = re.compile(r"[0-9]\s?[mglsht]\.$")
 _LIST_NUMBER = re.compile(r"\d{1,3}\.|[a-zA-Z]\.")
 _OPENERS = "\"'“‘«„‚»¿¡([{*_`~「『（【"  # noqa: RUF001 - quotes and CJK brackets
 
@@ -109,7 +111,11 @@ class ClauseSplitter:
         """A cut that the first character of a new word decides."""
         if text[-1].isspace():
             bare = text.rstrip()
-            undecided = _ends_in_letters_with_dots(bare, self._words) or bare.endswith(("...", "…"))
+            undecided = (
+                _ends_in_letters_with_dots(bare, self._words)
+                or bare.endswith(("...", "…"))
+                or _UNIT_AT_END.search(bare) is not None
+            )
             if undecided and character.isupper() and not _in_open_markup(bare):
                 return len(text)
             return None
