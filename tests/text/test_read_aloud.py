@@ -46,6 +46,11 @@ GERMAN = [
     ("„Hallo“, sagte er", '"Hallo", sagte er'),
     ("**Fett** 😀", "Fett"),
     ("007", "null null sieben"),
+    ("1.199,- €", "eintausendeinhundertneunundneunzig Euro"),
+    ("2,50 €/kg", "zwei Euro fünfzig pro Kilogramm"),
+    ("3:1, 1/2 l, 24/7", "drei zu eins, ein halb Liter, rund um die Uhr"),
+    ("3x täglich", "dreimal täglich"),
+    ("die 1980er, Elisabeth II. war", "die neunzehnhundertachtziger, Elisabeth die Zweite war"),
 ]  # fmt: skip
 SPANISH = [
     ("21 años, 21 horas, 200 personas", "veintiún años, veintiuna horas, doscientas personas"),
@@ -72,6 +77,8 @@ SPANISH = [
     ("a@b.es", "a arroba b punto es"),
     ("¿Qué? ¡Sí!", "¿Qué? ¡Sí!"),
     ("H2O & B2", "H dos O y B dos"),
+    ("Isabel II, 3:1, 2 €/kg", "Isabel segunda, tres a uno, dos euros por kilogramo"),
+    ("91 123 45 67", "nueve uno uno dos tres cuatro cinco seis siete"),
 ]  # fmt: skip
 FRENCH = [
     ("21 personnes, 1 heure, 1 an", "vingt et une personnes, une heure, un an"),
@@ -96,6 +103,8 @@ FRENCH = [
     ("« Bonjour ! » dit-il.", "Bonjour! dit-il."),
     ("Ça va\u00a0? Oui !", "Ça va? Oui!"),
     ("Le chat, la Vie", "Le chat, la Vie"),
+    ("24h/24, 3:1", "vingt-quatre heures sur vingt-quatre, trois à un"),
+    ("2 €/kg", "deux euros par kilogramme"),
     ("a@b.fr", "a arobase b point fr"),
 ]  # fmt: skip
 CASES = [

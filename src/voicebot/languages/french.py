@@ -257,6 +257,9 @@ FRENCH = Language(
                 "fig.": "figure",
                 "vs": "contre",
                 "vs.": "contre",
+                "24h/24": "vingt-quatre heures sur vingt-quatre",
+                "7j/7": "sept jours sur sept",
+                "24/7": "sans interruption",
                 "max.": "maximum",
                 "cf.": "voir",
             }
@@ -293,6 +296,8 @@ FRENCH = Language(
         ),
         over="sur",
         to="à",
+        per="par",
+        score="à",
         minus="moins",
         times="fois",
         power="puissance",

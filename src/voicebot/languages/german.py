@@ -98,11 +98,20 @@ def _ordinal_before_noun(found: re.Match[str]) -> str | None:
 
 
 def _decade(found: re.Match[str]) -> str:
-    return f"{numerals.cardinal(int(found['n']), 'de')}er"
+    return f"{numerals.year(int(found['n']), 'de')}er"
+
+
+def _so_often(found: re.Match[str]) -> str:
+    value = int(found["n"])
+    return "einmal" if value == 1 else f"{numerals.cardinal(value, 'de')}mal"
 
 
 def _reigning(value: int) -> str:
     return f"der {numerals.ordinal(value, 'de').capitalize()}"
+
+
+def _reigning_woman(value: int) -> str:
+    return f"die {numerals.ordinal(value, 'de').capitalize()}"
 
 
 GERMAN = Language(
@@ -231,6 +240,9 @@ GERMAN = Language(
                 "MHz": ("Megahertz", "Megahertz"),
                 "kHz": ("Kilohertz", "Kilohertz"),
                 "Hz": ("Hertz", "Hertz"),
+                "hPa": ("Hektopascal", "Hektopascal"),
+                "TL": ("Teelöffel", "Teelöffel"),
+                "EL": ("Esslöffel", "Esslöffel"),
                 "kWh": ("Kilowattstunde", "Kilowattstunden"),
                 "kW": ("Kilowatt", "Kilowatt"),
                 "W": ("Watt", "Watt"),
@@ -318,13 +330,15 @@ GERMAN = Language(
                 "Prof.": "Professor",
                 "Std.": "Stunden",
                 "vs.": "gegen",
+                "24/7": "rund um die Uhr",
                 "Hr.": "Herr",
             }
         ),
         titles=MappingProxyType({"Fr.": "Frau", "St.": "Sankt"}),
         ordinal_patterns=(
             (r"(?P<n>[0-9]{1,4})\.(?=\s?(?P<noun>[^\W\d_]{2,}))", _ordinal_before_noun),
-            (r"(?P<n>[0-9]{1,2})er(?!\w)", _decade),
+            (r"(?P<n>[0-9]{1,4})er(?!\w)", _decade),
+            (r"(?P<n>[0-9]{1,3})\s?x(?=\s[^\W\d])", _so_often),
         ),
         fractions=MappingProxyType(
             {
@@ -342,6 +356,8 @@ GERMAN = Language(
         ),
         over="durch",
         to="bis",
+        per="pro",
+        score="zu",
         minus="minus",
         times="mal",
         power="hoch",
@@ -350,10 +366,11 @@ GERMAN = Language(
         romans=(
             Roman(
                 "Ludwig|Karl|Heinrich|Friedrich|Wilhelm|Otto|Georg|Philipp|Leopold|Franz|Maximilian"
-                "|Papst|Pius|Benedikt|Paul|Leo|Elisabeth|Katharina|Napoleon",
+                "|Papst|Pius|Benedikt|Paul|Leo|Napoleon",
                 r"\.",
                 _reigning,
             ),
+            Roman("Elisabeth|Katharina|Maria|Margarete", r"\.", _reigning_woman),
             Roman(
                 "Kapitel|Teil|Band|Akt|Artikel|Klasse|Typ|Phase|Stufe",
                 "",

@@ -126,6 +126,8 @@ class Reading:
         fractions: by the number below the line: the part for one, for many.
         over: the line of any other fraction.
         to: stands between the ends of a range.
+        per: stands between an amount and what it is for ("12 €/kg").
+        score: stands between two numbers that a colon joins.
         minus: the sign of a negative number.
         times: the sign of a product.
         power: the sign of a power.
@@ -158,6 +160,8 @@ class Reading:
     fractions: Mapping[int, tuple[str, str]]
     over: str
     to: str
+    per: str
+    score: str
     minus: str
     times: str
     power: str

@@ -154,6 +154,7 @@ SPANISH = Language(
             r"\+[0-9]{1,3}(?:[ .-][0-9]{2,})+",
             r"[6789][0-9]{2} [0-9]{3} [0-9]{3}",
             r"[6789][0-9]{2} [0-9]{2} [0-9]{2} [0-9]{2}",
+            r"9[0-9] [0-9]{3} [0-9]{2} [0-9]{2}",
         ),
         units=MappingProxyType(
             {
@@ -283,6 +284,7 @@ SPANISH = Language(
                 "vol.": "volumen",
                 "fig.": "figura",
                 "vs.": "contra",
+                "24/7": "las veinticuatro horas",
             }
         ),
         titles=MappingProxyType({"D.": "don", "Sta.": "santa", "Sto.": "santo", "c/": "calle"}),
@@ -305,6 +307,8 @@ SPANISH = Language(
         ),
         over="sobre",
         to="a",
+        per="por",
+        score="a",
         minus="menos",
         times="por",
         power="elevado a",
@@ -312,9 +316,10 @@ SPANISH = Language(
         about="unos",
         romans=(
             Roman("", r"(?=\sGuerra Mundial)", _feminine_ordinal),
+            Roman("Isabel|Juana|Catalina|Cristina", "", _feminine_ordinal),
             Roman("siglo|siglos|Siglo", "", lambda value: numerals.cardinal(value, "es")),
             Roman(
-                "Felipe|Alfonso|Carlos|Fernando|Isabel|Luis|Enrique|Juan|Pablo|Pío|Benedicto|Jaime"
+                "Felipe|Alfonso|Carlos|Fernando|Luis|Enrique|Juan|Pablo|Pío|Benedicto|Jaime"
                 "|Sancho|Pedro|León|Napoleón|Jorge|Eduardo",
                 "",
                 _reigning,

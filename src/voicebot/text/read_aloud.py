@@ -110,14 +110,15 @@ class _Reader:
         sign = f"(?P<sign>[{''.join(reading.currencies)}])"
         scale = rf"(?P<scale>\s?(?:{reading.scales}))?"
         yield rf"{sign}\s?(?P<n>{number}){scale}" + _END, self._money
-        yield _FREE + rf"(?P<n>{number}){scale}\s?{sign}", self._money
+        yield _FREE + rf"(?P<n>{number})(?:,{_DASH})?{scale}\s?{sign}", self._money
         unit = rf"\s?(?P<unit>{_alternatives(reading.units)})" + _UNIT_END
         ends = rf"(?P<first>{number})\s?{_DASH}\s?(?P<last>{number})"
         yield _FREE + ends + unit, self._range
         yield _FREE + rf"(?P<n>{number})" + unit, self._with_unit
         for pattern, say in reading.ordinal_patterns:
             yield _FREE + pattern, say
-        yield _FREE + r"(?P<over>[0-9]{1,3})[/⁄](?P<under>[0-9]{1,3})(?![\w/])", self._fraction  # noqa: RUF001
+        fraction = r"(?P<over>[0-9]{1,3})[/⁄](?P<under>[0-9]{1,3})(?![\w/])"  # noqa: RUF001
+        yield _FREE + fraction + f"(?:{unit})?", self._fraction
         yield (
             _FREE + rf"(?P<first>{number}){_DASH}(?P<last>{number})(?![\w-])",
             self._range,
@@ -134,6 +135,9 @@ class _Reader:
         yield rf"(?<=[0-9])\s{_MINUS}\s(?=[0-9])", lambda _: reading.minus
         yield r"(?<=[0-9])\s?\*\s?(?=[0-9])", lambda _: reading.times
         yield r"(?<=[0-9])\s?/\s?(?=[0-9])", lambda _: reading.over
+        yield r"(?<=[0-9]):(?=[0-9])", lambda _: reading.score
+        per = rf"(?<=[\w{''.join(reading.currencies)}])/(?P<unit>{_alternatives(reading.units)})"
+        yield per + _UNIT_END, self._per
         yield r"(?<=\w)\^(?=[\w(])", lambda _: reading.power
         yield f"[{re.escape(''.join(reading.signs))}]", lambda found: reading.signs[found.group()]
         yield "[0-9]+", lambda found: self._whole(found.group())
@@ -225,16 +229,17 @@ class _Reader:
             return numerals.year(int(written), self._code)
         return self._amount(written, noun)
 
-    def _fraction(self, found: re.Match[str]) -> str:
+    def _per(self, found: re.Match[str]) -> str:
+        return f"{self._reading.per} {self._reading.units[found['unit']][0]}"
+
+    def _fraction(self, found: re.Match[str]) -> str | None:
         over, under = int(found["over"]), int(found["under"])
         part = self._reading.fractions.get(under)
         if part is None or not 0 < over < under:
-            return (
-                f"{self._whole(found['over'])} {self._reading.over} {self._whole(found['under'])}"
-            )
-        if over == 1:
-            return part[0]
-        return f"{self._whole(found['over'])} {part[1]}"
+            return None
+        spoken = part[0] if over == 1 else f"{self._whole(found['over'])} {part[1]}"
+        unit = found["unit"]
+        return f"{spoken} {self._reading.units[unit][0]}" if unit else spoken
 
     def _money(self, found: re.Match[str]) -> str:
         currency = self._reading.currencies[found["sign"]]
