@@ -9,7 +9,6 @@ import pytest
 from voicebot.config import LlmSettings, Settings, TurnsSettings
 from voicebot.conversation_rules import new_history, session_rules, system_prompt
 from voicebot.languages import LANGUAGES
-from voicebot.turns.language_rule import turn_rule
 from voicebot.turns.waits import FusedWait, PlainWait, SilenceWait, SmartTurnWait, WaitRule
 
 if TYPE_CHECKING:
@@ -52,10 +51,6 @@ def test_the_rule_is_one_that_knows_the_language_unless_it_is_set(
 ) -> None:
     settings = Settings(language=language, turns=TurnsSettings.model_validate(turns))
     assert isinstance(session_rules(settings).endpointer.waiting, rule)
-
-
-def test_a_language_that_smart_turn_does_not_know_waits_for_silence() -> None:
-    assert turn_rule("cs") == "silence"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
