@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Annotated, Literal, Self, get_args, get_origin
 
 import annotated_types
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
+
+from voicebot.languages import LANGUAGES
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,6 +65,20 @@ def _default_models_dir() -> Path:
     return default_models_dir()
 
 
+@dataclass(frozen=True, slots=True)
+class _OneOf:
+    """Marks a setting whose values are the names in a table."""
+
+    names: tuple[str, ...]
+
+
+def _known_language(code: str) -> str:
+    if code not in LANGUAGES:
+        raise ValueError("unknown language")
+    return code
+
+
+_Language = Annotated[str, AfterValidator(_known_language), _OneOf(tuple(LANGUAGES))]
 _Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 _WaitMs = Annotated[int, Field(ge=0, le=10_000)]
 _UserPath = Annotated[Path, BeforeValidator(_user_path)]
@@ -123,10 +139,11 @@ class TurnsSettings(_Section):
         description="Silence after which a reply is drafted, unheard; at most longest_wait_ms, "
         "with rule=plain at most sure_wait_ms.",
     )
-    rule: Literal["fused", "plain", "smart-turn", "silence"] = Field(
-        default="fused",
+    rule: Literal["auto", "fused", "plain", "smart-turn", "silence"] = Field(
+        default="auto",
         description="What ends a turn: all evidence fused into one probability; three plain waits "
-        "(sure, likely, unsure); one look of smart-turn; or silence alone.",
+        "(sure, likely, unsure); one look of smart-turn; or silence alone. auto is the best rule "
+        "whose models know the language: fused for English, else smart-turn.",
     )
     eagerness: _Probability = Field(
         default=0.5,
@@ -268,10 +285,11 @@ class LlmSettings(_Section):
         le=6000,
         description="How much of the conversation the model is shown; older turns are dropped.",
     )
-    system_prompt: str = Field(
-        default="You are a voice assistant. Answer in one short sentence.",
+    system_prompt: str | None = Field(
+        default=None,
         max_length=20_000,
-        description="What the model is told about its role before the conversation.",
+        description="What the model is told about its role before the conversation; none is the "
+        "language's own, empty text is nothing.",
     )
     system_prompt_file: _UserPath | None = Field(
         default=None, description="A UTF-8 text file that replaces system_prompt."
@@ -288,7 +306,9 @@ class TtsSettings(_Section):
         default="",
         description="The model's name, as `voicebot models` lists it; empty is the profile's.",
     )
-    voice: str = Field(default="en-us", min_length=1, description="The engine's name of the voice.")
+    voice: str = Field(
+        default="", description="The engine's name of the voice; empty is the language's."
+    )
     rate_wpm: int = Field(default=175, ge=80, le=450, description="Speed, in words a minute.")
     trim: bool = Field(
         default=True,
@@ -419,10 +439,10 @@ class Settings(_Section):
         default="auto",
         description="Which engines and models take part; auto takes the best that is available.",
     )
-    language: str = Field(
+    language: _Language = Field(
         default="en",
-        pattern="^[a-z]{2,3}$",
-        description="The language of the conversation, by its ISO 639 code: en, de, es, fr.",
+        description="The language of the conversation, by its ISO 639 code: prompts, reading "
+        "aloud, voice, acknowledgements and the rule that ends turns follow it.",
     )
     audio: AudioSettings = Field(default_factory=AudioSettings)
     turns: TurnsSettings = Field(default_factory=TurnsSettings)
@@ -511,6 +531,8 @@ def _spec(key: str, field: FieldInfo) -> SettingSpec:
             minimum = typing.cast("float", constraint.ge)
         elif isinstance(constraint, annotated_types.Le):
             maximum = typing.cast("float", constraint.le)
+        elif isinstance(constraint, _OneOf):
+            choices = constraint.names
     return SettingSpec(
         key=key,
         value_type=annotation,

@@ -11,6 +11,7 @@ import signal
 import tempfile
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ from voicebot.cli.startup import listening, prepare_models
 from voicebot.conversation_rules import new_history, session_rules
 from voicebot.errors import OutputError
 from voicebot.telemetry.observers import telemetry
+from voicebot.text.normalise import normalise_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -325,6 +327,7 @@ class BenchRun:
             turns=tuple(measured.turns),
             summary=summarise(
                 measured.turns,
+                normalise=partial(normalise_words, language=settings.language),
                 cpu_seconds_per_turn=measured.cpu_seconds_per_turn,
                 peak_rss_mib=measured.process.peak_rss_mib if is_alone else None,
             ),

@@ -72,6 +72,7 @@ def render_report(run: Run) -> str:
     """
     environment = new_environment()
     template = environment.from_string(read_part("page.html.jinja"))
+    language = str(run.meta.config.get("language", "en"))
     style, script = read_part("page.css"), read_part("page.js")
     return template.render(
         run=run,
@@ -82,7 +83,7 @@ def render_report(run: Run) -> str:
         target_ms=figures.TARGET_MS,
         within=figures.share_within(run.turns, figures.TARGET_MS),
         charts=_charts(run),
-        turns=[_view(number, turn) for number, turn in enumerate(run.turns, start=1)],
+        turns=[_view(number, turn, language) for number, turn in enumerate(run.turns, start=1)],
         stages=[(stage, _STAGE_MEANING[stage]) for stage in BREAKDOWN_STAGES],
         mean_breakdown=figures.mean_breakdown(run.turns),
         lengths_say=length_chart.trend_in_words(run.turns),
@@ -123,8 +124,8 @@ def _charts(run: Run) -> dict[str, Any]:
     }
 
 
-def _view(number: int, turn: TurnRecord) -> _TurnView:
-    differences = _differences(turn)
+def _view(number: int, turn: TurnRecord, language: str) -> _TurnView:
+    differences = _differences(turn, language)
     return _TurnView(
         number=number,
         record=turn,
@@ -151,11 +152,11 @@ def _trouble(turn: TurnRecord) -> tuple[str, ...]:
     return tuple(name for present, name in named if present)
 
 
-def _differences(turn: TurnRecord) -> tuple[_WordDifference, ...]:
+def _differences(turn: TurnRecord, language: str) -> tuple[_WordDifference, ...]:
     if turn.text is None:
         return ()
-    expected = normalise_words(turn.text)
-    understood = normalise_words(turn.transcript)
+    expected = normalise_words(turn.text, language)
+    understood = normalise_words(turn.transcript, language)
     if not expected:
         return ()
     aligned = jiwer.process_words(" ".join(expected), " ".join(understood)).alignments[0]
