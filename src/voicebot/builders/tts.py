@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from voicebot.choice import is_path
 from voicebot.errors import ConfigError
+from voicebot.tuning import chosen_threads, usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["tts_factory"]
 
+_SLOWEST_WPM, _FASTEST_WPM = 80, 450
+_MOST_THREADS = 4
+
 
 def tts_factory(choice: StageChoice, settings: Settings, store: ModelStore) -> Callable[[], Tts]:
     """How to build the synthesiser; nothing is loaded yet.
@@ -24,16 +30,48 @@ def tts_factory(choice: StageChoice, settings: Settings, store: ModelStore) -> C
         ConfigError: there is no such engine.
         ModelMissingError: its model is not in the store.
     """
-    del store
     if choice.engine == "espeak":
         return _espeak(settings)
-    raise ConfigError(f"tts.engine = {choice.engine} is not here yet", "choose espeak")
+    if choice.engine == "piper":
+        return _piper(choice, settings, store)
+    raise ConfigError(f"tts.engine = {choice.engine} is not here yet", "choose espeak or piper")
 
 
 def _espeak(settings: Settings) -> Callable[[], Tts]:
     def build() -> Tts:
         from voicebot.engines.espeak import EspeakTts  # noqa: PLC0415
 
-        return EspeakTts(settings.tts.voice, rate_wpm=settings.tts.rate_wpm, trim=settings.tts.trim)
+        rate_wpm = round(settings.tts.rate_wpm * settings.tts.speed)
+        return EspeakTts(
+            settings.tts.voice,
+            rate_wpm=min(max(rate_wpm, _SLOWEST_WPM), _FASTEST_WPM),
+            trim=settings.tts.trim,
+        )
 
     return build
+
+
+def _piper(choice: StageChoice, settings: Settings, store: ModelStore) -> Callable[[], Tts]:
+    path = Path(choice.model).expanduser() if is_path(choice.model) else store.path(choice.model)
+    tts = settings.tts
+
+    def build() -> Tts:
+        from voicebot.engines.piper import PiperTts  # noqa: PLC0415
+
+        return PiperTts.load(
+            path,
+            threads=tts.threads or chosen_threads("tts", choice.model) or _default_threads(),
+            device=tts.device,
+            speaker=tts.speaker,
+            speed=tts.speed,
+            variation=tts.variation,
+            rhythm_variation=tts.rhythm_variation,
+            trim=tts.trim,
+        )
+
+    return build
+
+
+def _default_threads() -> int:
+    """Half of the cores: the language model writes on while the voice speaks."""
+    return min(max(usable_cores() // 2, 1), _MOST_THREADS)

@@ -9,13 +9,13 @@ engines may take turns at any point.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from voicebot.engines.espeak_library import EspeakSettings, RawSpeech, espeak_library
 from voicebot.engines.protocols import SpokenWord
+from voicebot.engines.speech_cuts import PAUSE
 from voicebot.engines.speech_joins import (
     JoinPauses,
     Stretch,
@@ -36,7 +36,6 @@ __all__ = ["EspeakTts"]
 
 _MIN_STRETCH_CHARACTERS = 24
 _MAX_STRETCH_CHARACTERS = 160
-_PAUSE = re.compile(r"[.,;:!?…]+[\"'”’)\]]*(?=\s)|[。！？，、；：]+[”’」』）]*")  # noqa: RUF001 - CJK
 
 
 class EspeakTts:
@@ -146,7 +145,7 @@ def _stretches(text: str) -> Iterator[tuple[int, int]]:
     start = 0
     while start < len(text):
         end = min(start + _MAX_STRETCH_CHARACTERS, len(text))
-        pauses = _PAUSE.finditer(text, start, end)
+        pauses = PAUSE.finditer(text, start, end)
         cut = next((p.end() for p in pauses if p.end() - start >= _MIN_STRETCH_CHARACTERS), None)
         if cut is None and end < len(text):
             cut = text.rfind(" ", start, end) + 1
