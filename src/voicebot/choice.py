@@ -122,8 +122,12 @@ def _chosen(role: Role, default: StageChoice, engine: str, model: str) -> StageC
         default.engine if engine == "auto" else engine,
         model or (default.model if engine in {"auto", default.engine} or role == "llm" else ""),
     )
-    if chosen.engine in {"openai", "wyoming"} or is_path(chosen.model):
+    if chosen.engine in {"openai", "wyoming"}:
         return chosen
+    if is_path(chosen.model):
+        # Of the synthesisers only Piper has voices in files.
+        is_voice = role == "tts" and engine == "auto"
+        return StageChoice("piper", chosen.model) if is_voice else chosen
     if not chosen.model:
         fitting = next((one for one in MODELS.values() if _runs(one.engine, chosen.engine)), None)
         chosen = StageChoice(chosen.engine, fitting.name if fitting else "")

@@ -58,9 +58,10 @@ def phoneme_index_of_words(words: Sequence[Sequence[str]], spoken: Sequence[str]
     at = 0
     least = 0
     for word in own:
-        sound = min(max(counterpart[at], least), len(places) - 1)
+        place, is_sure = counterpart[at]
+        sound = min(max(place, least), len(places) - 1)
         near = [one for one in openings if abs(one - sound) <= _SNAP_SOUNDS and one >= least]
-        if near:
+        if near and not is_sure:
             sound = min(near, key=lambda one: abs(one - sound))
         found.append(_with_stress(spoken, places[sound]))
         at += len(word)
@@ -90,14 +91,15 @@ def _sounds(phoneme: str) -> bool:
     return phoneme not in _SILENT and phoneme not in _STRESS
 
 
-def _counterparts(expected: list[str], actual: list[str]) -> list[int]:
-    """For each of ``expected``, and for their end, its place in ``actual``."""
-    places = [len(actual)] * (len(expected) + 1)
+def _counterparts(expected: list[str], actual: list[str]) -> list[tuple[int, bool]]:
+    """For each of ``expected``, and for their end, its place in ``actual``, and if it is there."""
+    places = [(len(actual), False)] * (len(expected) + 1)
     matcher = difflib.SequenceMatcher(None, expected, actual, autojunk=False)
-    for _, low, high, actual_low, actual_high in matcher.get_opcodes():
+    for tag, low, high, actual_low, actual_high in matcher.get_opcodes():
         for index in range(low, high):
             share = (index - low) / (high - low)
-            places[index] = actual_low + int(share * (actual_high - actual_low))
+            place = actual_low + int(share * (actual_high - actual_low))
+            places[index] = (place, tag == "equal")
     return places
 
 
