@@ -140,6 +140,11 @@ class PiperTts:
         return self._voice.facts.sample_rate_hz
 
     @property
+    def device(self) -> str:
+        """What runs it: ``cpu`` or ``cuda``."""
+        return self._voice.device
+
+    @property
     def tells_durations(self) -> bool:
         """Whether words are placed by the voice's own durations; otherwise they are estimated."""
         return self._voice.tells_durations
