@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import importlib.util
 import json
 import threading
@@ -415,6 +417,16 @@ def test_cuda_that_is_not_there(folder: Path) -> None:
     assert "auto" in caught.value.way_out
 
 
+def test_without_room_for_a_copy_durations_are_told_still(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("onnx.save", full)
+    assert PiperTts.load(folder / "one.onnx").tells_durations
+
+
 class Failing:
     """The session of a voice that fails as it is told to."""
 
@@ -493,6 +505,22 @@ def test_a_conversation_is_spoken(virtual_time: Run, slow_rate: Path) -> None:
     assert [closed.heard for closed in talk.closed] == [TEXT] * 2
     assert talk.underruns == 0
     assert talk.bot_spans
+
+
+def test_the_next_clause_is_made_while_one_is_heard(virtual_time: Run, slow_rate: Path) -> None:
+    class Slow(Stage):
+        async def synthesise(self, text: str) -> AsyncGenerator[SpeechChunk, None]:
+            async for chunk in super().synthesise(text):
+                await asyncio.sleep(0.4 * len(chunk.samples) / self.sample_rate_hz)
+                yield chunk
+
+    stages = scripted(tts=Slow(PiperTts.load(slow_rate)), llm=ScriptedLlm(default=TEXT))
+    talk = virtual_time(converse([(0.5, speech(1.0))], stages=stages))
+    assert talk.closed[0].heard == TEXT
+    assert talk.underruns == 0
+    gaps = [b[0] - a[1] for a, b in zip(talk.bot_spans, talk.bot_spans[1:], strict=False)]
+    # The pause of a sentence, and what lies between the voice's levels of heard and silent.
+    assert max(gaps) < 0.33
 
 
 def test_who_interrupts_has_heard_whole_words(virtual_time: Run, slow_rate: Path) -> None:

@@ -48,7 +48,8 @@ _SPEECH_DBFS = -20.0
 """The level of speech (RMS over what is audible) that voices are brought to: eSpeak NG's."""
 _LEAST_GAIN, _MOST_GAIN = 0.1, 10.0
 _KNEE = 0.8
-_AUDIBLE = 10 ** (-45 / 20)
+_PAUSE_SHARE = 10 ** (-30 / 10)
+"""What has less power than this share of the loudest 10 ms is a pause."""
 # A voice's breath behind its last sound is louder than silence, and no part of the pause.
 _END_DBFS = -50.0
 _MAX_PHONEMES = 320
@@ -244,7 +245,7 @@ class PiperTts:
         for text in _WARM_UP_TEXTS:
             for sentence in self._voice.phonemes(text):
                 samples = self._voice.speak(sentence, self._manner).samples
-        return _gain(samples)
+        return _gain(samples, self.sample_rate_hz)
 
 
 def _check_range(name: str, value: float | None, low: float, high: float) -> None:
@@ -283,13 +284,16 @@ def _short_enough(phonemes: list[str]) -> Iterator[list[str]]:
     yield rest
 
 
-def _gain(samples: Samples) -> float:
+def _gain(samples: Samples, sample_rate_hz: int) -> float:
     """What brings speech to its level; 1 if there is none to measure."""
-    loud = samples[np.abs(samples) > _AUDIBLE * np.abs(samples).max(initial=0.0)]
-    if not len(loud):
+    size = sample_rate_hz // 100
+    windows = samples[: len(samples) // size * size].reshape(-1, size)
+    powers = np.square(windows, dtype=np.float64).mean(axis=1)
+    speech = powers[powers > _PAUSE_SHARE * powers.max(initial=0.0)]
+    if not len(speech):
         return 1.0
-    level = float(np.sqrt(np.mean(np.square(loud, dtype=np.float64))))
-    return float(np.clip(10 ** (_SPEECH_DBFS / 20) / level, _LEAST_GAIN, _MOST_GAIN))
+    gain = 10 ** (_SPEECH_DBFS / 20) / np.sqrt(speech.mean())
+    return float(np.clip(gain, _LEAST_GAIN, _MOST_GAIN))
 
 
 def _without_peaks(samples: Samples) -> Samples:

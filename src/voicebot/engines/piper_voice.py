@@ -7,6 +7,8 @@ threads, and so that each way a voice can be broken has its own line.
 from __future__ import annotations
 
 import functools
+import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -18,7 +20,7 @@ from voicebot.engines.piper_config import PiperVoiceFacts, read_config, voice_fa
 from voicebot.errors import ConfigError, EngineError, ModelDamagedError, ModelMissingError
 
 if TYPE_CHECKING:
-    import tempfile
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -224,9 +226,8 @@ def _session(path: Path, threads: int, device: Device) -> Any:
         # The exhaustive search would run anew for every length of text.
         providers.insert(0, (_CUDA, {"cudnn_conv_algo_search": "HEURISTIC"}))
     try:
-        session = onnxruntime.InferenceSession(
-            _with_durations(path), sess_options=options, providers=providers
-        )
+        with _with_durations(path) as graph:
+            session = onnxruntime.InferenceSession(graph, sess_options=options, providers=providers)
     except MemoryError as error:
         raise _failure(error, path.name) from error
     except Exception as error:  # onnxruntime's and onnx's errors have no common class
@@ -241,7 +242,8 @@ def _session(path: Path, threads: int, device: Device) -> Any:
     return session
 
 
-def _with_durations(path: Path) -> str | bytes:
+@contextmanager
+def _with_durations(path: Path) -> Iterator[str | bytes]:
     """The graph with its durations as a second output; the file itself if they are not found."""
     import onnx  # noqa: PLC0415 - heavy, paid for by its users
     from piper.patch_voice_with_alignment import add_alignment_output  # noqa: PLC0415 - ditto
@@ -250,9 +252,17 @@ def _with_durations(path: Path) -> str | bytes:
     try:
         add_alignment_output(model)
     except ValueError:  # It is an output already, or there is not exactly one to be found.
-        return str(path)
-    made: bytes = model.SerializeToString()
-    return made
+        yield str(path)
+        return
+    # onnxruntime would keep bytes that it is given beside the weights it makes of them.
+    with tempfile.TemporaryDirectory(prefix="voicebot-") as folder:
+        changed = Path(folder) / path.name
+        try:
+            onnx.save(model, str(changed))
+        except OSError:  # no room there: memory has to do
+            yield model.SerializeToString()
+        else:
+            yield str(changed)
 
 
 def _check_inputs(session: Any, facts: PiperVoiceFacts, path: Path) -> None:
