@@ -6,6 +6,8 @@ import asyncio
 import errno
 import importlib.util
 import json
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -326,6 +328,23 @@ def test_espeak_and_piper_share_a_process(folder: Path) -> None:
     assert np.abs(np.array(lengths) - expected_lengths).max() < 0.1 * RATE_HZ
 
 
+def test_the_check_of_a_voice(folder: Path, tmp_path: Path) -> None:
+    checker = Path(__file__).parents[2] / "tools" / "check_voice.py"
+    voice = folder / "estimated.onnx"
+    wav = tmp_path / "spoken.wav"
+    done = subprocess.run(
+        [sys.executable, checker, "--model", voice, "--wav", wav],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "tiny weights" in done.stdout
+    assert done.stdout.count("ms of silence") == 4
+    assert wav.stat().st_size > RATE_HZ
+
+
 def copy_voice(folder: Path, to: Path, **changes: Any) -> Path:
     path = to / "voice.onnx"
     path.write_bytes((folder / "one.onnx").read_bytes())
@@ -425,6 +444,13 @@ def test_without_room_for_a_copy_durations_are_told_still(
 
     monkeypatch.setattr("onnx.save", full)
     assert PiperTts.load(folder / "one.onnx").tells_durations
+
+
+def test_a_phonemiser_without_its_data(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("piper.phonemize_espeak.ESPEAK_DATA_DIR", tmp_path)
+    fails(folder / "one.onnx", ModelMissingError, "piper-tts has no data")
 
 
 class Failing:

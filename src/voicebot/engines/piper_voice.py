@@ -6,7 +6,6 @@ threads, and so that each way a voice can be broken has its own line.
 
 from __future__ import annotations
 
-import functools
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from voicebot.engines.espeak_library import short_data_path
 from voicebot.engines.piper_config import PiperVoiceFacts, read_config, voice_facts
 from voicebot.errors import ConfigError, EngineError, ModelDamagedError, ModelMissingError
 
@@ -119,10 +117,11 @@ class LoadedPiperVoice:
             raise ModelDamagedError(
                 f"piper-tts cannot use the config of {path.name} ({error})", _AGAIN
             ) from error
+        _check_espeak_data()
         session = _session(path, threads, device)
         _check_inputs(session, facts, path)
         return cls(
-            PiperVoice(session=session, config=piper_config, espeak_data_dir=_espeak_data().path),
+            PiperVoice(session=session, config=piper_config),
             facts,
             path.name,
         )
@@ -294,16 +293,12 @@ def _failure(error: BaseException, name: str) -> EngineError:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _EspeakData:
-    path: Path
-    kept: tempfile.TemporaryDirectory[str] | None
-
-
-@functools.cache
-def _espeak_data() -> _EspeakData:
-    """piper-tts's own espeak data, by a path that the library can hold; for the whole process."""
+def _check_espeak_data() -> None:
+    """Without its data, piper-tts's phonemiser ends the whole process."""
     from piper.phonemize_espeak import ESPEAK_DATA_DIR  # noqa: PLC0415 - paid for by its users
 
-    kept, path = short_data_path(Path(ESPEAK_DATA_DIR))
-    return _EspeakData(path, kept)
+    if not (Path(ESPEAK_DATA_DIR) / "phontab").is_file():
+        raise ModelMissingError(
+            f"piper-tts has no data in {ESPEAK_DATA_DIR}",
+            "install it again: pip install --force-reinstall piper-tts",
+        )
