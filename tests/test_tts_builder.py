@@ -55,6 +55,11 @@ def test_a_path_lies_on_this_machine(voice: Path) -> None:
         choose_profile(Settings(tts=TtsSettings(engine="piper", model="/tmp/nobody.onnx")))  # noqa: S108 - it is not there
 
 
+def test_espeak_takes_no_voice_file(voice: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no voice of eSpeak NG"):
+        built(tmp_path, engine="espeak", model=str(voice))
+
+
 def test_speed_is_one_setting_for_both_engines(voice: Path, tmp_path: Path) -> None:
     for how in ({"engine": "espeak"}, {"model": str(voice), "rhythm_variation": 0.0}):
         plain = length(built(tmp_path, **how))

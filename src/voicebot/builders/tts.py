@@ -31,6 +31,10 @@ def tts_factory(choice: StageChoice, settings: Settings, store: ModelStore) -> C
         ModelMissingError: its model is not in the store.
     """
     if choice.engine == "espeak":
+        if is_path(choice.model):
+            raise ConfigError(
+                f"tts.model = {choice.model} is no voice of eSpeak NG", "set tts.engine = piper"
+            )
         return _espeak(settings)
     if choice.engine == "piper":
         return _piper(choice, settings, store)

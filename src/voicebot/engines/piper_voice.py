@@ -227,9 +227,9 @@ def _session(path: Path, threads: int, device: Device) -> Any:
     try:
         with _with_durations(path) as graph:
             session = onnxruntime.InferenceSession(graph, sess_options=options, providers=providers)
-    except MemoryError as error:
-        raise _failure(error, path.name) from error
     except Exception as error:  # onnxruntime's and onnx's errors have no common class
+        if _is_lack_of_memory(error):
+            raise _failure(error, path.name) from error
         raise ModelDamagedError(f"{path} cannot be read as a Piper voice ({error})", _AGAIN) from (
             error
         )
@@ -256,12 +256,12 @@ def _with_durations(path: Path) -> Iterator[str | bytes]:
     # onnxruntime would keep bytes that it is given beside the weights it makes of them.
     with tempfile.TemporaryDirectory(prefix="voicebot-") as folder:
         changed = Path(folder) / path.name
+        graph: str | bytes = str(changed)
         try:
             onnx.save(model, str(changed))
         except OSError:  # no room there: memory has to do
-            yield model.SerializeToString()
-        else:
-            yield str(changed)
+            graph = model.SerializeToString()
+        yield graph
 
 
 def _check_inputs(session: Any, facts: PiperVoiceFacts, path: Path) -> None:
@@ -280,15 +280,22 @@ def _check_inputs(session: Any, facts: PiperVoiceFacts, path: Path) -> None:
     )
 
 
+def _is_lack_of_memory(error: BaseException) -> bool:
+    """Whether ``error`` is that: onnxruntime says so in words only, CUDA's and C++'s among them."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(
+        sign in text for sign in ("failed to serialize", "bad_alloc", "allocate", "alloc_failed", "out of memory")
+    )
+
+
 def _failure(error: BaseException, name: str) -> EngineError:
-    text = str(error)
-    if isinstance(error, MemoryError) or "allocat" in text.lower():
+    if _is_lack_of_memory(error):
         return EngineError(
             f"there is not enough memory for the voice {name}",
             "choose a smaller voice: `voicebot voices` lists them",
         )
     return EngineError(
-        f"the voice {name} failed ({type(error).__name__}: {text})",
+        f"the voice {name} failed ({type(error).__name__}: {error})",
         "if it happens with every text, fetch the voice again or choose another",
     )
 
