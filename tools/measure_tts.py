@@ -13,7 +13,7 @@ It prints a Markdown table, a row a thread count:
   much as a voice of its quality does and says nothing.
 - ``load``: reading the graph and the first, unheard words.
 - ``first sound``: from asking for a clause to its first chunk, over the first clauses of replies.
-- ``longest stretch``: the longest time that a stop has to wait, over a long text.
+- ``longest stretch``: the longest time between two chunks, over a long text.
 - ``real-time factor``: seconds of work for a second of sound, over the long text; ``CPU`` is the
   processor time of the same.
 - ``memory``: what the process grew by, libraries not counted.

@@ -173,9 +173,9 @@ def test_the_first_stretch_is_heard_before_the_others_are_made(folder: Path) -> 
     made: list[int] = []
 
     class Counting(LoadedPiperVoice):
-        def speak(self, phonemes: list[str], manner: Any) -> Any:
+        def speak(self, phonemes: list[str], manner: Any, stop: Any = None) -> Any:
             made.append(len(phonemes))
-            return super().speak(phonemes, manner)
+            return super().speak(phonemes, manner, stop)
 
     tts = PiperTts(Counting.load(folder / "one.onnx"))
     made.clear()
@@ -192,9 +192,9 @@ def test_a_hidden_long_number_is_made_in_pieces(folder: Path) -> None:
     made: list[int] = []
 
     class Counting(LoadedPiperVoice):
-        def speak(self, phonemes: list[str], manner: Any) -> Any:
+        def speak(self, phonemes: list[str], manner: Any, stop: Any = None) -> Any:
             made.append(len(phonemes))
-            return super().speak(phonemes, manner)
+            return super().speak(phonemes, manner, stop)
 
     samples, words = say(PiperTts(Counting.load(folder / "one.onnx")), "9" * 110)
     assert max(made) <= 320

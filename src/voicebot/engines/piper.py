@@ -1,9 +1,8 @@
 """Speech by Piper: neural voices, a whole utterance at once.
 
-Nothing of an utterance is heard before all of it is made, and nothing stops it. So a clause is made
-in stretches (``speech_cuts.py``): the first one short, the next ones while it is heard, ``stop``
-looked at between them. Each is trimmed and joined to the next as for every synthesiser
-(``speech_joins.py``).
+Nothing of an utterance is heard before all of it is made. So a clause is made in stretches
+(``speech_cuts.py``): the first one short, the next ones while it is heard. Each is trimmed and
+joined to the next as for every synthesiser (``speech_joins.py``).
 
 piper-tts can scale each utterance to full level; then a short one would be as loud as its loudest
 sound allows, and levels would jump from clause to clause. Here one gain holds for the voice: it is
@@ -53,7 +52,7 @@ _PAUSE_SHARE = 10 ** (-30 / 10)
 # A voice's breath behind its last sound is louder than silence, and no part of the pause.
 _END_DBFS = -50.0
 _MAX_PHONEMES = 320
-"""Most phonemes of one utterance, about 20 s: texts may hide long numbers, and nothing stops it."""
+"""Most phonemes of one utterance, about 20 s: texts may hide long numbers."""
 _READ_AS_COMMA = str.maketrans({"…": ",", "[": " ", "]": " "})
 _WORDS_KEPT = 2048
 # Digits are read out in every language.
@@ -198,24 +197,33 @@ class PiperTts:
             own = [(place - begin, span) for place, span in words if begin <= place < end]
             is_last = number + 1 == len(pieces)
             before_pause = text[cut.start : cut.end] if is_last else "".join(piece)
-            made = self._piece(piece, own, self._pauses.behind(before_pause))
-            if stop.is_set():
+            made = self._piece(piece, own, self._pauses.behind(before_pause), stop)
+            if made is None or stop.is_set():
                 return
             yield made
             begin = end
 
     def _piece(
-        self, phonemes: list[str], words: list[tuple[int, tuple[int, int]]], pause_ms: int
-    ) -> Stretch:
+        self,
+        phonemes: list[str],
+        words: list[tuple[int, tuple[int, int]]],
+        pause_ms: int,
+        stop: StopFlag,
+    ) -> Stretch | None:
         """Speak, trim silence, soften the edges, add the pause, and place the words.
+
+        None if ``stop`` was set meanwhile.
 
         Args:
             phonemes: what is spoken.
             words: of each word the phoneme that it begins with, and its place in the text.
             pause_ms: the pause behind it, at speed 1.
+            stop: ends it early.
         """
         rate_hz = self.sample_rate_hz
-        made = self._voice.speak(phonemes, self._manner)
+        made = self._voice.speak(phonemes, self._manner, stop)
+        if made is None:
+            return None
         spoken = trimmed_speech(
             _without_peaks(made.samples * self._gain), rate_hz, trim=self._trim, end_dbfs=_END_DBFS
         )
@@ -244,7 +252,8 @@ class PiperTts:
         samples = np.zeros(0, np.float32)
         for text in _WARM_UP_TEXTS:
             for sentence in self._voice.phonemes(text):
-                samples = self._voice.speak(sentence, self._manner).samples
+                made = self._voice.speak(sentence, self._manner)
+                samples = made.samples if made else samples
         return _gain(samples, self.sample_rate_hz)
 
 

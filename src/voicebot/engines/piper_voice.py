@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from voicebot.engines.piper_config import PiperVoiceFacts, read_config, voice_facts
+from voicebot.engines.stoppable_session import RunStoppedError, StoppableSession
 from voicebot.errors import ConfigError, EngineError, ModelDamagedError, ModelMissingError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from voicebot.audio.samples import Samples
+    from voicebot.engines.protocols import StopFlag
 
 __all__ = ["Device", "LoadedPiperVoice", "Manner", "Utterance"]
 
@@ -35,6 +37,14 @@ _INPUTS = frozenset({"input", "input_lengths", "scales"})
 _SPEAKER_INPUT = "sid"
 _PHONEME_TYPES = ("espeak", "text")
 _PAD, _BEGIN = "_", "^"
+_MEMORY_SIGNS = (
+    "allocate",
+    "alloc failed",
+    "alloc_failed",
+    "bad_alloc",
+    "failed to serialize",
+    "out of memory",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +131,7 @@ class LoadedPiperVoice:
         session = _session(path, threads, device)
         _check_inputs(session, facts, path)
         return cls(
-            PiperVoice(session=session, config=piper_config),
+            PiperVoice(session=StoppableSession(session), config=piper_config),
             facts,
             path.name,
         )
@@ -152,8 +162,10 @@ class LoadedPiperVoice:
         known = ([one for one in sentence if one in symbols] for sentence in sentences)
         return [sentence for sentence in known if sentence]
 
-    def speak(self, phonemes: list[str], manner: Manner) -> Utterance:
-        """Speak a sentence at once: nothing stops it before it is complete.
+    def speak(
+        self, phonemes: list[str], manner: Manner, stop: StopFlag | None = None
+    ) -> Utterance | None:
+        """Speak a sentence at once; None if ``stop`` was set meanwhile.
 
         Raises:
             EngineError: the graph failed or made something that is no sound.
@@ -168,8 +180,11 @@ class LoadedPiperVoice:
             noise_scale=manner.variation,
             noise_w_scale=manner.rhythm_variation,
         )
+        voice.session.stop = stop
         try:
             made, lengths = voice.phoneme_ids_to_audio(ids, how, include_alignments=True)
+        except RunStoppedError:
+            return None
         except Exception as error:  # onnxruntime's errors have no common class
             raise _failure(error, self.name) from error
         samples = np.atleast_1d(np.asarray(made, np.float32))
@@ -261,6 +276,7 @@ def _with_durations(path: Path) -> Iterator[str | bytes]:
             onnx.save(model, str(changed))
         except OSError:  # no room there: memory has to do
             graph = model.SerializeToString()
+        del model  # As large as the voice, and of no use any more.
         yield graph
 
 
@@ -284,7 +300,15 @@ def _is_lack_of_memory(error: BaseException) -> bool:
     """Whether ``error`` is that: onnxruntime says so in words only, CUDA's and C++'s among them."""
     text = str(error).lower()
     return isinstance(error, MemoryError) or any(
-        sign in text for sign in ("failed to serialize", "bad_alloc", "allocate", "alloc_failed", "out of memory")
+        sign in text
+        for sign in (
+            "failed to serialize",
+            "alloc failed",
+            "bad_alloc",
+            "allocate",
+            "alloc_failed",
+            "out of memory",
+        )
     )
 
 

@@ -1,7 +1,6 @@
 """Where a clause is cut for a synthesiser that makes a whole utterance at once. Pure.
 
-Such a synthesiser gives no sound before the utterance is complete, and cannot be stopped within
-it. So a long clause is made in stretches: the first one short, since somebody waits for it, the
+Such a synthesiser gives no sound before the utterance is complete. So a long clause is made in stretches: the first one short, since somebody waits for it, the
 later ones longer, since they are made while the one before is heard. A cut is heard least where a
 speaker might pause: at punctuation, else before a word that opens a phrase, else at a space.
 """
@@ -39,7 +38,7 @@ class CutRules:
     Attributes:
         shortest: a stretch does not end at a pause before this.
         first_longest: the first stretch ends here at the latest.
-        longest: every other one does. It bounds how long a stretch cannot be stopped.
+        longest: every other one does. It bounds what is made in vain if the reply is stopped.
     """
 
     shortest: int = 24
