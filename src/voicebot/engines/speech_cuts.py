@@ -1,8 +1,9 @@
 """Where a clause is cut for a synthesiser that makes a whole utterance at once. Pure.
 
-Such a synthesiser gives no sound before the utterance is complete. So a long clause is made in stretches: the first one short, since somebody waits for it, the
-later ones longer, since they are made while the one before is heard. A cut is heard least where a
-speaker might pause: at punctuation, else before a word that opens a phrase, else at a space.
+Such a synthesiser gives no sound before the utterance is complete. So a long clause is made in
+stretches: the first one short, since somebody waits for it, the later ones longer, since they are
+made while the one before is heard. A cut is heard least where a speaker might pause: at
+punctuation, else before a word that opens a phrase, else at a space.
 """
 
 from __future__ import annotations
