@@ -55,6 +55,24 @@ def test_a_path_lies_on_this_machine(voice: Path) -> None:
         choose_profile(Settings(tts=TtsSettings(engine="piper", model="/tmp/nobody.onnx")))  # noqa: S108 - it is not there
 
 
+def test_threads_are_set_measured_or_half_of_the_cores(
+    voice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def threads(**tts: Any) -> int:
+        session = built(tmp_path, model=str(voice), **tts)._voice._voice.session
+        return int(session.get_session_options().intra_op_num_threads)
+
+    monkeypatch.setattr("voicebot.builders.tts.usable_cores", lambda: 6)
+    monkeypatch.setattr("voicebot.builders.tts.chosen_threads", lambda stage, model: None)
+    assert threads() == 3
+    assert threads(threads=2) == 2
+    measured = {("tts", str(voice)): 5}
+    monkeypatch.setattr(
+        "voicebot.builders.tts.chosen_threads", lambda stage, model: measured.get((stage, model))
+    )
+    assert threads() == 5
+
+
 def test_espeak_takes_no_voice_file(voice: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no voice of eSpeak NG"):
         built(tmp_path, engine="espeak", model=str(voice))

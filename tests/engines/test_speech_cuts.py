@@ -61,6 +61,12 @@ def test_no_stretch_is_longer_than_allowed() -> None:
         assert joined.replace(" ", "") == text.replace(" ", "")
 
 
+def test_a_stretch_is_at_most_twice_as_long_as_the_one_before() -> None:
+    rules = CutRules(shortest=10, first_longest=20, longest=200)
+    lengths = [cut.end - cut.start for cut in cut_into_stretches("word " * 100, rules)]
+    assert lengths[:4] == [20, 40, 80, 160]
+
+
 @pytest.mark.parametrize("text", ["", "   ", "...", "?! —", ", , ,"])
 def test_nothing_to_say(text: str) -> None:
     assert stretches(text) == []

@@ -39,7 +39,8 @@ class CutRules:
     Attributes:
         shortest: a stretch does not end at a pause before this.
         first_longest: the first stretch ends here at the latest.
-        longest: every other one does. It bounds what is made in vain if the reply is stopped.
+        longest: every other one does, and none is more than twice as long as the one before, or
+            as a first one may be. It bounds what is made in vain if the reply is stopped.
     """
 
     shortest: int = 24
@@ -72,7 +73,8 @@ def cut_into_stretches(text: str, rules: CutRules | None = None) -> Iterator[Cut
         if any(character.isalnum() for character in text[start:end]):
             has_more = any(character.isalnum() for character in text[end:])
             yield Cut(start, end, goes_on=has_more and not at_pause)
-            longest = rules.longest
+            # It is made while this one is heard, where work takes half as long as its sound.
+            longest = min(rules.longest, max(rules.first_longest, 2 * (end - start)))
         start = end
 
 
