@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,8 @@ class StageChoice:
     Attributes:
         engine: as in the settings (``pocketsphinx``); never ``auto`` but for the language model,
             where it means whatever runs the model fastest on this machine.
-        model: its name in the registry; for a server's engine the name that the server knows.
+        model: its name in the registry, or the path of its folder; for a server's engine the name
+            that the server knows.
     """
 
     engine: str
@@ -119,7 +121,7 @@ def _chosen(role: Role, default: StageChoice, engine: str, model: str) -> StageC
         default.engine if engine == "auto" else engine,
         model or (default.model if engine in {"auto", default.engine} or role == "llm" else ""),
     )
-    if chosen.engine in {"openai", "wyoming"}:
+    if chosen.engine in {"openai", "wyoming"} or _is_path(chosen.model):
         return chosen
     if not chosen.model:
         fitting = next((one for one in MODELS.values() if _runs(one.engine, chosen.engine)), None)
@@ -130,6 +132,11 @@ def _chosen(role: Role, default: StageChoice, engine: str, model: str) -> StageC
             "'voicebot models list' shows the role of each",
         )
     return chosen
+
+
+def _is_path(model: str) -> bool:
+    """Whether ``model`` is a path that is there, and not a name; a name has no separator."""
+    return any(mark in model for mark in "/\\~") and Path(model).expanduser().exists()
 
 
 def _runs(model_engine: str, engine: str) -> bool:
