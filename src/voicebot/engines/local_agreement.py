@@ -8,6 +8,7 @@ audio may end within it.
 
 from __future__ import annotations
 
+import unicodedata
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["LocalAgreement", "same_word"]
-
-_PUNCTUATION = ".,;:!?…\"'“”‘’«»¿¡—-。，！？、"
 
 
 def same_word(one: str, other: str) -> bool:
@@ -28,7 +27,8 @@ def same_word(one: str, other: str) -> bool:
 
 
 def _bare(word: str) -> str:
-    return word.strip(_PUNCTUATION).casefold() or word
+    marks = "".join({letter for letter in word if unicodedata.category(letter)[0] == "P"})
+    return word.strip(marks).casefold() or word
 
 
 class LocalAgreement:

@@ -1,5 +1,4 @@
-"""Streaming recognition with a model that decodes whole stretches of audio: when, what, and what of
-it is believed.
+"""Streaming recognition with a model that decodes whole stretches of audio.
 
 Everything here is independent of the model: it is driven through ``StretchDecoder``, and a test
 gives it one that follows a script.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, cast
 
 import numpy as np
 
@@ -62,7 +62,8 @@ class WhisperDecoder:
         from faster_whisper.transcribe import get_suppressed_tokens  # noqa: PLC0415
 
         self._model = model
-        self._make_tokenizer = lambda code: Tokenizer(
+        make_tokenizer = cast("Any", Tokenizer)
+        self._make_tokenizer = lambda code: make_tokenizer(
             model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=code
         )
         self._detects = language == _AUTO and model.model.is_multilingual
@@ -280,7 +281,8 @@ def _fit_features(model: Any) -> None:
 
     bands = model.model.n_mels
     if len(model.feature_extractor.mel_filters) != bands:
-        model.feature_extractor = FeatureExtractor(feature_size=bands)
+        make_extractor = cast("Any", FeatureExtractor)
+        model.feature_extractor = make_extractor(feature_size=bands)
 
 
 def _check_language(name: str, model: Any, language: str) -> None:
