@@ -40,7 +40,7 @@ _RATE_HZ = 16_000
 _LOWEST_HZ, _PITCH_STEP = 320.0, 1.45
 _WORD_S, _GAP_S = 0.24, 0.06
 _TRAIN_WINDOW_S = 3.0
-_EXAMPLES = 512
+_EXAMPLES = 768
 _BATCH = 16
 _NO_LOSS = -100
 _POSITIONS = 1500
@@ -103,7 +103,7 @@ def tone_speech(
 
 
 def make_tiny_whisper(
-    folder: Path, *, seed: int = 0, steps: int = 500, multilingual: bool = False
+    folder: Path, *, seed: int = 0, steps: int = 600, multilingual: bool = False
 ) -> float:
     """Train the tiny model and write it, converted, into ``folder``.
 
@@ -111,7 +111,7 @@ def make_tiny_whisper(
         folder: where it goes.
         seed: decides weights and training data.
         steps: training steps; 0 leaves the weights random.
-        multilingual: with the vocabulary's size of the multilingual checkpoints.
+        multilingual: with the marks of a language and a task before each transcript.
 
     Returns:
         The mean training loss of the last steps.
@@ -121,7 +121,7 @@ def make_tiny_whisper(
     torch.manual_seed(seed)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the model is too small to be shared out
-    tokenizer = _tokenizer(None if not multilingual else SHAPES["tiny"].vocabulary)
+    tokenizer = _tokenizer(None, multilingual=multilingual)
     shape = _Shape(
         _TINY.width,
         _TINY.encoder_layers,
@@ -144,7 +144,7 @@ def make_shape_true_whisper(
 
     torch.manual_seed(seed)
     shape = SHAPES[shape_name]
-    tokenizer = _tokenizer(shape.vocabulary)
+    tokenizer = _tokenizer(shape.vocabulary, multilingual=shape.vocabulary != _ENGLISH_VOCABULARY)
     model = _transformers_model(shape, tokenizer, positions=_POSITIONS)
     _convert(model, tokenizer, folder, shape, quantization)
     note = {
@@ -171,7 +171,7 @@ def _languages(count: int) -> list[str]:
     return codes[:count]
 
 
-def _tokenizer(vocabulary: int | None) -> Any:
+def _tokenizer(vocabulary: int | None, *, multilingual: bool) -> Any:
     """Byte-level BPE whose words are one token each, filled up to the size that is asked for."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers  # noqa: PLC0415
 
@@ -192,6 +192,8 @@ def _tokenizer(vocabulary: int | None) -> Any:
         *("<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>"),
         *("<|nospeech|>", "<|notimestamps|>"),
     ]
+    if multilingual:
+        tokens[""] = len(tokens)  # by this token CTranslate2 tells the multilingual checkpoints
     if vocabulary is not None:
         for number in range(vocabulary - _TIMESTAMPS - len(special) - len(tokens)):
             tokens[f"Ġfiller{number}"] = len(tokens)
@@ -241,21 +243,23 @@ def _convert(model: Any, tokenizer: Any, folder: Path, shape: _Shape, quantizati
     import ctranslate2  # noqa: PLC0415 - heavy, and only for this
     from transformers import PreTrainedTokenizerFast  # noqa: PLC0415
 
-    generation = model.generation_config
     end = tokenizer.token_to_id("<|endoftext|>")
-    generation.suppress_tokens = []
-    # As the published ones: a transcript begins neither with a blank nor with its end.
-    generation.begin_suppress_tokens = [tokenizer.token_to_id("Ġ"), end]
-    generation.lang_to_id = {
-        f"<|{code}|>": tokenizer.token_to_id(f"<|{code}|>")
-        for code in _languages(100)
-        if tokenizer.token_to_id(f"<|{code}|>") is not None
+    codes = [f"<|{code}|>" for code in _languages(100)]
+    generation = {
+        "suppress_tokens": [],
+        # As the published ones: a transcript begins neither with a blank nor with its end.
+        "begin_suppress_tokens": [tokenizer.token_to_id("Ġ"), end],
+        "lang_to_id": {
+            code: tokenizer.token_to_id(code)
+            for code in codes
+            if tokenizer.token_to_id(code) is not None
+        },
+        "alignment_heads": [
+            [layer, head]
+            for layer in range(shape.decoder_layers // 2, shape.decoder_layers)
+            for head in range(shape.heads)
+        ],
     }
-    generation.alignment_heads = [
-        [layer, head]
-        for layer in range(shape.decoder_layers // 2, shape.decoder_layers)
-        for head in range(shape.heads)
-    ]
     preprocessor = {
         "feature_size": shape.mels,
         "sampling_rate": _RATE_HZ,
@@ -265,6 +269,9 @@ def _convert(model: Any, tokenizer: Any, folder: Path, shape: _Shape, quantizati
     }
     with tempfile.TemporaryDirectory() as source:
         model.save_pretrained(source)
+        Path(source, "generation_config.json").write_text(
+            json.dumps(generation, indent=2), encoding="utf-8"
+        )
         ends = dict.fromkeys(("bos_token", "eos_token"), "<|endoftext|>")
         make_tokenizer: Any = PreTrainedTokenizerFast
         make_tokenizer(tokenizer_object=tokenizer, **ends).save_pretrained(source)
@@ -356,7 +363,7 @@ def _main() -> None:
     parser = argparse.ArgumentParser(description="Make a tiny or shape-true Whisper.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=500, help="training steps of the tiny one")
+    parser.add_argument("--steps", type=int, default=600, help="training steps of the tiny one")
     parser.add_argument("--multilingual", action="store_true", help="the tiny one, multilingual")
     parser.add_argument("--shape", choices=SHAPES)
     parser.add_argument(

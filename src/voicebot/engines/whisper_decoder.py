@@ -62,10 +62,7 @@ class WhisperDecoder:
         from faster_whisper.transcribe import get_suppressed_tokens  # noqa: PLC0415
 
         self._model = model
-        make_tokenizer = cast("Any", Tokenizer)
-        self._make_tokenizer = lambda code: make_tokenizer(
-            model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=code
-        )
+        self._tokenizer_class = cast("Any", Tokenizer)
         self._detects = language == _AUTO and model.model.is_multilingual
         self._language = None if self._detects else ("en" if language == _AUTO else language)
         self._tokenizer = self._make_tokenizer(self._language or "en")
@@ -235,6 +232,14 @@ class WhisperDecoder:
             language=tokenizer.language_code,
         )
 
+    def _make_tokenizer(self, language: str) -> Any:
+        return self._tokenizer_class(
+            self._model.hf_tokenizer,
+            self._model.model.is_multilingual,
+            task="transcribe",
+            language=language,
+        )
+
     def _tokenizer_for(self, encoded: Any, audio_s: float) -> Any:
         if self._language is not None:
             return self._tokenizer
@@ -281,8 +286,7 @@ def _fit_features(model: Any) -> None:
 
     bands = model.model.n_mels
     if len(model.feature_extractor.mel_filters) != bands:
-        make_extractor = cast("Any", FeatureExtractor)
-        model.feature_extractor = make_extractor(feature_size=bands)
+        model.feature_extractor = cast("Any", FeatureExtractor)(feature_size=bands)
 
 
 def _check_language(name: str, model: Any, language: str) -> None:

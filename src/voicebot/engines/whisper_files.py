@@ -22,8 +22,12 @@ _SPECIFICATION = "WhisperSpec"
 _HEADER = struct.Struct("<IH")
 _VOCABULARIES = ("vocabulary.json", "vocabulary.txt")
 _OPTIONAL = ("preprocessor_config.json",)
-_LEAST_VOCABULARY = 1500
-"""The time stamps alone are more."""
+_MARKS = ("<|endoftext|>", "<|startoftranscript|>", "<|notimestamps|>")
+_TIME_STAMPS = 1501
+"""They follow the last mark in every Whisper's vocabulary: 0.00 to 30.00 s in steps of 20 ms."""
+_TOKEN_LISTS = ("suppress_ids", "suppress_ids_begin")
+_PAIR = 2
+_FETCH_AGAIN = "fetch the model again"
 
 
 def check_whisper_folder(folder: Path) -> None:
@@ -59,19 +63,64 @@ def check_whisper_folder(folder: Path) -> None:
             f"{folder.name} is a CTranslate2 model of another kind ({name}), not a Whisper",
             "choose a model whose role is asr: 'voicebot models list' shows them",
         )
-    if _vocabulary_size(vocabulary) < _LEAST_VOCABULARY:
+    tokens = _vocabulary(vocabulary)
+    if not _belong_together(folder / "tokenizer.json", tokens):
         raise ModelDamagedError(
-            f"{vocabulary.name} of {folder.name} is not the vocabulary of a Whisper",
-            "fetch the model again",
+            f"{vocabulary.name} and tokenizer.json of {folder.name} are not those of one Whisper",
+            _FETCH_AGAIN,
+        )
+    if not _is_whisper_config(folder / "config.json", len(tokens)):
+        raise ModelDamagedError(
+            f"config.json of {folder.name} is not that of a Whisper in CTranslate2's format",
+            _FETCH_AGAIN,
         )
 
 
-def _vocabulary_size(path: Path) -> int:
+def _vocabulary(path: Path) -> list[object]:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".json":
         content = json.loads(text)
-        return len(content) if isinstance(content, list) else 0
-    return len(text.splitlines())
+        return content if isinstance(content, list) else []
+    return list(text.splitlines())
+
+
+def _belong_together(tokenizer: Path, vocabulary: list[object]) -> bool:
+    content = json.loads(tokenizer.read_text(encoding="utf-8"))
+    added = content.get("added_tokens") if isinstance(content, dict) else None
+    ids: dict[object, object] = {}
+    for token in added if isinstance(added, list) else ():
+        if isinstance(token, dict):
+            ids[token.get("content")] = token.get("id")
+    for name in _MARKS:
+        place = ids.get(name)
+        if not isinstance(place, int) or not 0 <= place < len(vocabulary):
+            return False
+        if vocabulary[place] != name:
+            return False
+    last_mark = ids[_MARKS[-1]]
+    return isinstance(last_mark, int) and len(vocabulary) > last_mark + _TIME_STAMPS
+
+
+def _is_whisper_config(path: Path, vocabulary: int) -> bool:
+    """Whether CTranslate2 can use it: it ends the process over lists that are not there."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        return False
+    if not all(name in content for name in _TOKEN_LISTS):
+        return False
+    for name in (*_TOKEN_LISTS, "lang_ids"):
+        ids = content.get(name) or []
+        if not isinstance(ids, list) or not all(
+            isinstance(one, int) and one < vocabulary for one in ids
+        ):
+            return False
+    heads = content.get("alignment_heads") or []
+    return isinstance(heads, list) and all(
+        isinstance(pair, list)
+        and len(pair) == _PAIR
+        and all(isinstance(number, int) and number >= 0 for number in pair)
+        for pair in heads
+    )
 
 
 def _without_model(folder: Path) -> ConfigError | ModelMissingError:
