@@ -66,7 +66,7 @@ def untrained_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny English Whisper that understands eight words; takes 20 s to train."""
+    """A tiny English Whisper that understands seven words; takes half a minute to train."""
     folder = tmp_path_factory.mktemp("whisper") / "tiny.en"
     load_tool("make_tiny_whisper").make_tiny_whisper(folder)
     return folder

@@ -69,7 +69,7 @@ async def talk(folder: Path, clips: list[tuple[float, Samples]]) -> Conversation
 @pytest.mark.models
 def test_two_turns_are_understood_and_answered(tiny_whisper: Path) -> None:
     speech = load_tool("make_tiny_whisper").tone_speech
-    questions = ["please turn the light on", "turn the kitchen light on right now"]
+    questions = ["please turn the light on", "turn the kitchen light on now"]
     clips = [(0.5, speech(questions[0], lead_s=0.0)), (6.0, speech(questions[1], lead_s=0.0))]
     with asyncio.Runner(loop_factory=LoopFromZero) as runner:
         conversation = runner.run(asyncio.wait_for(talk(tiny_whisper, clips), timeout=60.0))
