@@ -37,6 +37,7 @@ from voicebot.bench.callers import load_callers, recorded_callers_dir
 from voicebot.bench.statistics import describe, word_errors
 from voicebot.engines.streaming_recogniser import StreamingRecogniser, StreamingRules
 from voicebot.engines.whisper_decoder import WhisperDecoder
+from voicebot.errors import VoicebotError
 from voicebot.text.normalise import normalise_words
 from voicebot.tuning import Speed, keep_threads
 from voicebot.turns.silero import SileroVad, bundled_model_path
@@ -193,11 +194,14 @@ def _main() -> None:
     arguments = parser.parse_args()
     if (arguments.model / "SHAPE_TRUE.json").is_file():
         print("RANDOM WEIGHTS: times are those of the real checkpoint, WER means nothing.\n")
-    _measure_decoder(arguments)
-    callers = load_callers(arguments.callers, kind=arguments.kind, limit=arguments.limit)
-    turns = [turn for caller in callers for turn in caller.turns if turn.text]
-    if turns:
-        _measure_turns(arguments, turns)
+    try:
+        _measure_decoder(arguments)
+        callers = load_callers(arguments.callers, kind=arguments.kind, limit=arguments.limit)
+        turns = [turn for caller in callers for turn in caller.turns if turn.text]
+        if turns:
+            _measure_turns(arguments, turns)
+    except VoicebotError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":
