@@ -116,3 +116,11 @@ def test_the_model_says_how_many_mel_bands_it_wants(folder: Path, content: str |
     else:
         path.write_text(content, encoding="utf-8")
     WhisperDecoder.load(folder).decode(np.zeros(16_000, np.float32), "")
+
+
+def test_older_models_have_their_vocabulary_as_text(folder: Path) -> None:
+    path = folder / "vocabulary.json"
+    tokens = json.loads(path.read_text(encoding="utf-8"))
+    path.with_suffix(".txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
+    path.unlink()
+    WhisperDecoder.load(folder).decode(np.zeros(16_000, np.float32), "")

@@ -81,7 +81,8 @@ def _vocabulary(path: Path) -> list[object]:
     if path.suffix == ".json":
         content = json.loads(text)
         return content if isinstance(content, list) else []
-    return list(text.splitlines())
+    # Not splitlines: a token may be a character at which that would split.
+    return list(text.removesuffix("\n").split("\n"))
 
 
 def _belong_together(tokenizer: Path, vocabulary: list[object]) -> bool:
