@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voicebot.engines.decode_schedule import DecodeSchedule
@@ -30,6 +30,7 @@ def test_the_beginning_of_a_pause_is_decoded_early_but_not_again_and_again() -> 
     assert not schedule.is_due(1.35, pause_begins=True)
 
 
+@settings(deadline=None)
 @given(
     st.floats(0.1, 2.0),
     st.floats(0.05, 1.0),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voicebot.engines.heard_window import HeardWindow, padded_samples
@@ -25,6 +25,7 @@ def test_the_encoder_is_shown_half_seconds(
     assert padded_samples(samples, padding_s) == seconds * 16_000
 
 
+@settings(deadline=None)
 @given(st.integers(0, 480_000), st.one_of(st.none(), st.floats(0.0, 30.0)))
 def test_the_audio_fits_and_the_limit_is_kept(samples: int, padding_s: float | None) -> None:
     assert samples <= padded_samples(samples, padding_s) <= 480_000

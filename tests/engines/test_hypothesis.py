@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voicebot.engines.hypothesis import GateLimits, Hypothesis, judge, without_loops
@@ -51,6 +51,7 @@ def test_people_may_repeat_themselves(text: str) -> None:
     assert believed(text, speech_s=2.0) == text
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["a", "b", "No,", "no"]), max_size=40))
 def test_cutting_loops_ends_and_leaves_none_at_the_start(words: list[str]) -> None:
     shorter = without_loops(" ".join(words)).split()

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voicebot.engines.local_agreement import LocalAgreement, same_word
@@ -45,6 +45,7 @@ def test_case_and_marks_make_no_other_word(one: str, other: str, same: bool) -> 
     assert same_word(one, other) is same
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.sampled_from("abc"), max_size=6), max_size=8))
 def test_settled_words_only_grow(decodings: list[list[str]]) -> None:
     agreement = LocalAgreement()
@@ -56,6 +57,7 @@ def test_settled_words_only_grow(decodings: list[list[str]]) -> None:
         before = agreement.settled
 
 
+@settings(deadline=None)
 @given(st.lists(st.text("abc", min_size=1, max_size=3), min_size=2, max_size=8))
 def test_a_steady_decoder_settles_all_but_the_last_word(words: list[str]) -> None:
     agreement = LocalAgreement()

@@ -51,6 +51,10 @@ def test_a_file_that_is_not_there(folder: Path, name: str) -> None:
 def test_a_transformers_checkpoint(folder: Path) -> None:
     (folder / "model.bin").rename(folder / "model.safetensors")
     refused(folder, ConfigError, "transformers checkpoint")
+    (folder / "config.json").write_text('{"model_type": "whisper"}', encoding="utf-8")
+    refused(folder, ConfigError, "transformers checkpoint")
+    (folder / "config.json").write_text('{"model_type": "llama"}', encoding="utf-8")
+    refused(folder, ConfigError, "another kind .llama.")
 
 
 def test_a_language_model(folder: Path) -> None:

@@ -126,6 +126,12 @@ def _is_whisper_config(path: Path, vocabulary: int) -> bool:
 
 def _without_model(folder: Path) -> ConfigError | ModelMissingError:
     if any(folder.glob("*.safetensors")) or (folder / "pytorch_model.bin").is_file():
+        kind = _transformers_kind(folder / "config.json")
+        if kind not in {None, "whisper"}:
+            return ConfigError(
+                f"{folder.name} is a model of another kind ({kind}), not a Whisper",
+                "choose a model whose role is asr: 'voicebot models list' shows them",
+            )
         return ConfigError(
             f"{folder.name} holds a transformers checkpoint, not a CTranslate2 model",
             "take one of the faster-whisper models, or convert it: ct2-transformers-converter "
@@ -133,6 +139,16 @@ def _without_model(folder: Path) -> ConfigError | ModelMissingError:
             "preprocessor_config.json",
         )
     return _missing(folder, "model.bin")
+
+
+def _transformers_kind(config: Path) -> str | None:
+    """The ``model_type`` that a transformers checkpoint states; None if it states none."""
+    try:
+        content = json.loads(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    kind = content.get("model_type") if isinstance(content, dict) else None
+    return kind if isinstance(kind, str) else None
 
 
 def _missing(folder: Path, name: str) -> ModelMissingError:
