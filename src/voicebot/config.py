@@ -238,7 +238,81 @@ class AsrSettings(_Section):
     )
     model: str = Field(
         default="",
-        description="The model's name, as `voicebot models` lists it; empty is the profile's.",
+        description="The model's name, as `voicebot models` lists it, or the path of a folder; "
+        "empty is the profile's.",
+    )
+    language: str = Field(
+        default="",
+        pattern="^(auto|[a-z]{2,3})?$",
+        description="With faster-whisper: the language that is spoken, by its ISO 639 code; auto "
+        "detects it; empty is that of the conversation.",
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto",
+        description="Where faster-whisper runs; auto takes a GPU if there is one.",
+    )
+    compute_type: Literal["auto", "int8", "int8_float16", "float16", "bfloat16", "float32"] = Field(
+        default="auto",
+        description="How faster-whisper computes; auto is int8 on a CPU and float16 on a GPU.",
+    )
+    threads: int = Field(
+        default=0,
+        ge=0,
+        le=256,
+        description="CPU threads of faster-whisper; 0 takes what was measured on this machine, "
+        "else up to four.",
+    )
+    beam_size: int = Field(
+        default=1,
+        ge=1,
+        le=10,
+        description="How many transcripts faster-whisper follows at a time; 1 is the fastest.",
+    )
+    padding_s: float | None = Field(
+        default=2.5,
+        ge=0.0,
+        le=30.0,
+        description="Silence that Whisper's encoder is shown behind the speech at least; none "
+        "fills the 30 s it was trained on, which is slow on a CPU.",
+    )
+    partial_every_ms: int = Field(
+        default=500,
+        ge=100,
+        le=10_000,
+        description="With faster-whisper: speech between two partial transcripts, if the machine "
+        "can bear it.",
+    )
+    partial_share: float = Field(
+        default=0.5,
+        ge=0.01,
+        le=1.0,
+        description="With faster-whisper: the largest share of the time that is spent on partial "
+        "transcripts while the user speaks.",
+    )
+    window_s: float = Field(
+        default=12.0,
+        ge=6.0,
+        le=28.0,
+        description="With faster-whisper: a turn that is longer is cut at a pause, and what was "
+        "understood before it stays.",
+    )
+    prompt: str = Field(
+        default="",
+        max_length=500,
+        description="With faster-whisper: names and words that are likely to be said, as a "
+        "sentence that might have come before.",
+    )
+    context_words: int = Field(
+        default=0,
+        ge=0,
+        le=50,
+        description="With faster-whisper: so many of the last words of the user's last turn are "
+        "shown to the model before the next.",
+    )
+    word_times: bool = Field(
+        default=False,
+        description="With faster-whisper: find out when each word was said, which takes a little "
+        "longer.",
     )
 
 
