@@ -17,7 +17,7 @@ from voicebot.errors import ModelDamagedError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["LockedModel", "read_locked", "write_locked"]
+__all__ = ["LockedModel", "read_all_locked", "read_locked", "write_locked"]
 
 _SCHEMA = "voicebot.models.lock/1"
 _LOCK_TIMEOUT_S = 30.0
@@ -46,6 +46,15 @@ def read_locked(lock_path: Path, model: str) -> LockedModel | None:
     """
     entry = _read(lock_path).get(model)
     return None if entry is None else _parse(lock_path, entry)
+
+
+def read_all_locked(lock_path: Path) -> dict[str, LockedModel]:
+    """Everything that is recorded, by the model's name.
+
+    Raises:
+        ModelDamagedError: the lock file cannot be read.
+    """
+    return {name: _parse(lock_path, entry) for name, entry in _read(lock_path).items()}
 
 
 def write_locked(lock_path: Path, model: str, locked: LockedModel) -> None:
