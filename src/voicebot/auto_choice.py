@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from voicebot.models.registry import MODELS, default_model, voice_for
+from voicebot.models.registry import MODELS, HubSource, default_model, voice_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,7 +30,7 @@ __all__ = [
     "token_ms",
 ]
 
-RECOGNISE_BUDGET_MS = 300.0
+RECOGNISE_BUDGET_MS = 400.0
 """The most that the final transcript of a short turn may take."""
 
 RECOGNISE_WINDOW_S = 8.0
@@ -193,6 +193,9 @@ def _on_gpu(surroundings: Surroundings, machine: MachineFacts, language: str) ->
 
 def _on_cpu(surroundings: Surroundings, machine: MachineFacts, language: str) -> AutoChoice:
     recognisers, writers = candidates(language)
+    # What the user fetched though nobody proposed it counts behind what is proposed.
+    recognisers = _with_ready(recognisers, "faster_whisper", language, surroundings)
+    writers = _with_ready(writers, "local_llm", language, surroundings)
     room = machine.memory_bytes * _MEMORY_SHARE
     recogniser = _quick_enough(
         [name for name in _to_be_had(recognisers, surroundings) if _loaded(name) <= room],
@@ -246,11 +249,23 @@ def _voice(
     wanted = [preferred, plain]
     if low:
         wanted.insert(0, plain.rpartition("-")[0] + "-low")
-    # Any that is here is better than none.
-    wanted += [
-        name
-        for name in sorted(surroundings.ready)
-        if name in MODELS and MODELS[name].engine == "piper" and MODELS[name].serves(language)
-    ]
     known = [name for name in wanted if name in MODELS and MODELS[name].engine == "piper"]
+    known += _ready_of("piper", language, surroundings)  # any that is here is better than none
     return next(iter(_to_be_had(known, surroundings)), "espeak-ng")
+
+
+def _with_ready(
+    names: tuple[str, ...], engine: str, language: str, surroundings: Surroundings
+) -> tuple[str, ...]:
+    ready = _ready_of(engine, language, surroundings)
+    others = [name for name in ready if isinstance(MODELS[name].source, HubSource)]
+    return (*names, *(name for name in others if name not in names))
+
+
+def _ready_of(engine: str, language: str, surroundings: Surroundings) -> list[str]:
+    """The models for ``engine`` that are here and know ``language``, in the table's order."""
+    return [
+        name
+        for name, model in MODELS.items()
+        if name in surroundings.ready and model.engine == engine and model.serves(language)
+    ]

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from voicebot.auto_choice import Surroundings, candidates, decide
+from voicebot.auto_choice import Surroundings, decide
 from voicebot.errors import ConfigError
 from voicebot.machine import kept_facts
 from voicebot.models.hub_reach import hub_answers
 from voicebot.models.references import ENGINES, find_reference, split_engine
-from voicebot.models.registry import MODELS, SENSES, default_model
+from voicebot.models.registry import MODELS, SENSES, HubSource, default_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -98,8 +98,9 @@ def look_around(
 ) -> Surroundings | None:
     """What ``auto`` has to know; None where the settings leave it nothing to choose.
 
-    The hub is asked only if models may be fetched, and the machine is measured only if there is a
-    choice, so that a machine without a hub starts at once.
+    The hub is asked only if models may be fetched and a stage has none from it yet, and the
+    machine is measured only if there is a choice: a machine without a hub starts at once, and one
+    that has its models asks nobody.
 
     Args:
         settings: what the user wants.
@@ -111,16 +112,15 @@ def look_around(
     if settings.profile != "auto" or all(stage.model for stage in stages):
         return None
     ready = frozenset(name for name in MODELS if store.is_ready(name))
-    answers = not settings.models.offline and ask_hub()
-    wanted = {
-        name
-        for on_gpu in (False, True)
-        for names in candidates(settings.language, on_gpu=on_gpu)
-        for name in names
+    here = {
+        model.role
+        for model in (MODELS[name] for name in ready)
+        if isinstance(model.source, HubSource) and model.serves(settings.language)
     }
-    voices = {name for name in ready if MODELS[name].engine == "piper"}
-    has_choice = answers or bool(ready & wanted) or bool(voices)
-    return Surroundings(ready, answers, measure() if has_choice else None)
+    # Whoever has a larger model for every stage is neither asked for more nor kept waiting.
+    is_complete = here >= set(_SPOKEN)
+    answers = not is_complete and not settings.models.offline and ask_hub()
+    return Surroundings(ready, answers, measure() if here or answers else None)
 
 
 def choose_profile(settings: Settings, surroundings: Surroundings | None = None) -> ChosenProfile:

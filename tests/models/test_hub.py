@@ -1,9 +1,10 @@
-"""The hub's library is replaced by what it would answer: no test reaches a hub."""
+"""The hub's library is replaced by what it would answer; ``test_real_hub_client.py`` has the real
+one."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import huggingface_hub
 import pytest
@@ -11,9 +12,6 @@ from huggingface_hub import errors
 
 from voicebot.errors import ModelFetchError
 from voicebot.models.hub import HubFile, HubListing, HuggingFaceHub
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def _response_error(kind: type[Exception]) -> Exception:
@@ -43,19 +41,6 @@ def test_listing_keeps_commit_sizes_and_checksums(monkeypatch: pytest.MonkeyPatc
         None,
         True,
     )
-
-
-def test_download_asks_for_the_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    asked: list[tuple[object, ...]] = []
-
-    def download(repository: str, name: str, *, revision: str, local_dir: Path) -> str:
-        asked.append((repository, name, revision, local_dir))
-        return str(local_dir / name)
-
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    path = HuggingFaceHub().download("made/up", "c" * 40, "a/b.json", tmp_path)
-    assert path == tmp_path / "a/b.json"
-    assert asked == [("made/up", "a/b.json", "c" * 40, tmp_path)]
 
 
 @pytest.mark.parametrize(
