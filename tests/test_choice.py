@@ -51,7 +51,12 @@ def test_auto_follows_its_surroundings() -> None:
         ("asr", "wyoming", "", ("wyoming", "")),
         ("llm", "auto", "qwen2.5-0.5b-instruct", ("auto", "qwen2.5-0.5b-instruct")),
         ("llm", "transformers", "", ("transformers", "smollm2-135m-instruct")),
-        ("llm", "auto", "qwen3-1.7b-q4_k_m", ("transformers", "qwen3-1.7b-q4_k_m")),
+        (
+            "llm",
+            "auto",
+            "qwen2.5-0.5b-instruct-q4_k_m",
+            ("transformers", "qwen2.5-0.5b-instruct-q4_k_m"),
+        ),
         ("llm", "auto", "openai:llama3.2:1b", ("openai", "llama3.2:1b")),
         ("llm", "openai", "llama3.2:1b", ("openai", "llama3.2:1b")),
         ("tts", "piper", "", ("piper", "piper-en-us-lessac-medium")),
@@ -83,8 +88,8 @@ def test_each_stage_can_be_replaced(
             "names another engine than asr.engine",
         ),
         (
-            {"llm": {"engine": "onnx", "model": "qwen3-1.7b-q4_k_m"}},
-            "cannot run qwen3-1.7b-q4_k_m",
+            {"llm": {"engine": "onnx", "model": "qwen2.5-0.5b-instruct-q4_k_m"}},
+            "cannot run qwen2.5-0.5b-instruct-q4_k_m",
         ),
     ],
 )

@@ -134,13 +134,5 @@ LANGUAGE_MODELS: tuple[Model, ...] = (
         licence="Apache-2.0",
         shown_mb=398,
     ),
-    _gguf(
-        "qwen3-1.7b-q4_k_m",
-        "ggml-org/Qwen3-1.7B-GGUF",
-        "Qwen3-1.7B-Q4_K_M.gguf",
-        parameters_m=2030,
-        licence="Apache-2.0",
-        shown_mb=1280,
-    ),
 )
 """Smallest first within a family."""
