@@ -90,7 +90,12 @@ class _Handler(BaseHTTPRequestHandler):
             for name, content in files.items()
         ]
         body = json.dumps(
-            {"id": repository, "sha": revision or self.hub.revision, "siblings": siblings}
+            {
+                "id": repository,
+                "sha": revision or self.hub.revision,
+                "siblings": siblings,
+                "cardData": {"license": "mit"},
+            }
         ).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")

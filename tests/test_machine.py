@@ -22,33 +22,42 @@ def test_it_is_measured_once_and_kept(tmp_path: Path) -> None:
         calls.append(1)
         return FACTS
 
-    assert kept_facts(measure=measure, path=path) == FACTS
-    assert kept_facts(measure=measure, path=path) == FACTS
+    assert kept_facts(is_busy=lambda: False, measure=measure, path=path) == FACTS
+    assert kept_facts(is_busy=lambda: False, measure=measure, path=path) == FACTS
     assert len(calls) == 1
-    kept_facts(anew=True, measure=measure, path=path)
+    kept_facts(anew=True, is_busy=lambda: False, measure=measure, path=path)
     assert len(calls) == 2
+
+
+def test_what_was_measured_under_load_is_not_kept(tmp_path: Path) -> None:
+    path = tmp_path / "machine.json"
+    assert kept_facts(is_busy=lambda: True, measure=lambda: FACTS, path=path) == FACTS
+    assert not path.exists()
 
 
 def test_another_machine_or_version_is_measured_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "machine.json"
-    kept_facts(measure=lambda: FACTS, path=path)
+    kept_facts(is_busy=lambda: False, measure=lambda: FACTS, path=path)
     monkeypatch.setattr(machine, "host_key", lambda: "another processor")
     other = MachineFacts(8, 1, 1.0, 1.0)
-    assert kept_facts(measure=lambda: other, path=path) == other
+    assert kept_facts(is_busy=lambda: False, measure=lambda: other, path=path) == other
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"schema": "voicebot.machine/1"}', "{}"])
 def test_a_damaged_cache_is_measured_anew(tmp_path: Path, content: str) -> None:
     path = tmp_path / "machine.json"
     path.write_text(content)
-    assert kept_facts(measure=lambda: FACTS, path=path) == FACTS
+    assert kept_facts(is_busy=lambda: False, measure=lambda: FACTS, path=path) == FACTS
 
 
 def test_a_cache_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert kept_facts(measure=lambda: FACTS, path=tmp_path / "file" / "m.json") == FACTS
+    assert (
+        kept_facts(is_busy=lambda: False, measure=lambda: FACTS, path=tmp_path / "file" / "m.json")
+        == FACTS
+    )
 
 
 def test_speeds_follow_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -220,7 +220,8 @@ class AsrSettings(_Section):
     )
     model: str = Field(
         default="",
-        description="The model's name, as `voicebot models` lists it; empty is the profile's.",
+        description="The model: a name that `voicebot models list` shows, owner/name of the hub, a "
+        "path, or the name that a server knows; empty is the profile's.",
     )
 
 
@@ -247,7 +248,8 @@ class LlmSettings(_Section):
     )
     model: str = Field(
         default="",
-        description="The model's name, as `voicebot models` lists it; empty is the profile's.",
+        description="The model: a name that `voicebot models list` shows, owner/name of the hub, a "
+        "path, or the name that a server knows; empty is the profile's.",
     )
     threads: int = Field(
         default=0,
@@ -285,7 +287,8 @@ class TtsSettings(_Section):
     )
     model: str = Field(
         default="",
-        description="The model's name, as `voicebot models` lists it; empty is the profile's.",
+        description="The model: a name that `voicebot models list` shows, owner/name of the hub, a "
+        "path, or the name that a server knows; empty is the profile's.",
     )
     voice: str = Field(default="en-us", min_length=1, description="The engine's name of the voice.")
     rate_wpm: int = Field(default=175, ge=80, le=450, description="Speed, in words a minute.")

@@ -74,6 +74,12 @@ def measure_machine(*, clock: Callable[[], float] = time.perf_counter) -> Machin
     )
 
 
+def _is_busy() -> bool:
+    import psutil  # noqa: PLC0415 (start-up time)
+
+    return psutil.getloadavg()[0] > usable_cores()
+
+
 def machine_path() -> Path:
     """Where the measurement is kept."""
     return platformdirs.user_cache_path("voicebot", appauthor=False) / "machine.json"
@@ -83,20 +89,27 @@ def kept_facts(
     *,
     anew: bool = False,
     measure: Callable[[], MachineFacts] = measure_machine,
+    is_busy: Callable[[], bool] = _is_busy,
     path: Path | None = None,
 ) -> MachineFacts:
     """The measurement of this machine, made now if there is none yet.
 
+    One that was made while other programs wanted all cores is used but not kept.
+
     Args:
         anew: measure even if there is one.
         measure: what measures.
+        is_busy: whether other programs want all cores.
         path: the file it is kept in, else the user's.
     """
     path = path or machine_path()
     key = f"{host_key()}, {_versions()}"
     if not anew and (kept := _read(path, key)) is not None:
         return kept
+    busy_before = is_busy()
     facts = measure()
+    if busy_before:
+        return facts
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f"{path.name}.{os.getpid()}.new")

@@ -8,7 +8,7 @@ from typing import Any
 
 import huggingface_hub
 import pytest
-from huggingface_hub import errors
+from huggingface_hub import ModelCardData, errors
 
 from voicebot.errors import ModelFetchError
 from voicebot.models.hub import HubFile, HubListing, HuggingFaceHub
@@ -29,12 +29,18 @@ def test_listing_keeps_commit_sizes_and_checksums(monkeypatch: pytest.MonkeyPatc
 
     def model_info(self: object, repository: str, **options: Any) -> SimpleNamespace:
         asked.update(options, repository=repository)
-        return SimpleNamespace(sha="c" * 40, siblings=siblings)
+        return SimpleNamespace(
+            sha="c" * 40,
+            siblings=siblings,
+            card_data=ModelCardData(license="apache-2.0"),
+        )
 
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", model_info)
     listing = HuggingFaceHub().list_files("made/up", None)
     assert listing == HubListing(
-        "c" * 40, (HubFile("model.safetensors", 5, "ab"), HubFile("config.json", 2, None))
+        "c" * 40,
+        (HubFile("model.safetensors", 5, "ab"), HubFile("config.json", 2, None)),
+        "apache-2.0",
     )
     assert (asked["repository"], asked["revision"], asked["files_metadata"]) == (
         "made/up",

@@ -100,7 +100,8 @@ def test_any_repository_is_fetched_by_its_kind_and_held_to_its_lock(
     folder = tmp_path / "models" / "owner--whisper"
     assert not (folder / "README.md").exists()
     rows = json.loads(voicebot(hub, tmp_path, "models", "list", "--here", "--json").stdout)
-    assert {row["name"]: row["role"] for row in rows}["owner/whisper"] == "asr"
+    (row,) = [row for row in rows if row["name"] == "owner/whisper"]
+    assert (row["role"], row["licence"], row["state"]) == ("asr", "mit", "ready")
     hub.repositories["owner/whisper"]["vocabulary.txt"] = b"b\n"
     (folder / "vocabulary.txt").write_bytes(b"changed by hand")
     held = voicebot(hub, tmp_path, "models", "pull", "owner/whisper")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["models_group"]
 
 _DEFAULT_PROFILE = "embedded"
-_COLUMN_WIDTHS = {"language": 8, "licence": 12}
+_COLUMN_WIDTHS = {"name": 24, "language": 8, "size": 8, "licence": 10, "state": 8}
 _PROFILE_NAMES = ("auto", "embedded", "cpu", "gpu", "remote")
 _STATE_STYLES = {"ready": "green", "absent": "dim", "damaged": "red", "outdated": "yellow"}
 
@@ -78,7 +78,7 @@ def _list_models(
     for column in ("name", "role", "language", "profile", "size", "licence", "state"):
         table.add_column(
             column,
-            no_wrap=column in {"name", "size", "state"},
+            no_wrap=column in {"size", "state"},
             min_width=_COLUMN_WIDTHS.get(column),
             overflow="fold",
         )

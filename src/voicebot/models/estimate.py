@@ -126,9 +126,19 @@ def estimate_fetches(
         ConfigError: nothing is called so.
         ModelError: a model named by a path cannot be used, or the hub has something unusable.
     """
-    return tuple(
-        _estimate(store, name, ask_hub=ask_hub) for name in names if not store.is_ready(name)
-    )
+    estimates = []
+    for name in names:
+        if store.is_ready(name):
+            continue
+        model = store.model(name)
+        listed: int | None = None
+        if ask_hub and isinstance(model.source, HubSource):
+            try:
+                listed = _listed_bytes(store, name)
+            except ModelFetchError:  # said again, and for good, when it is fetched
+                ask_hub = False  # waiting for an answer once is enough
+        estimates.append(_estimate(store, model, listed))
+    return tuple(estimates)
 
 
 def check_disk(estimates: Sequence[Estimate], free_bytes: int, folder: str) -> None:
@@ -146,22 +156,22 @@ def check_disk(estimates: Sequence[Estimate], free_bytes: int, folder: str) -> N
         )
 
 
-def _estimate(store: ModelStore, name: str, *, ask_hub: bool) -> Estimate:
-    model = store.model(name)
+def _listed_bytes(store: ModelStore, name: str) -> int | None:
+    """What the hub says that ``name`` takes; None if it does not say it of every file."""
+    sizes = [file.size_bytes for file in store.listing(name)]
+    known = [size for size in sizes if size is not None]
+    return sum(known) if len(known) == len(sizes) else None
+
+
+def _estimate(store: ModelStore, model: Model, listed_bytes: int | None) -> Estimate:
     whole_bytes, is_exact = table_estimate(model)
-    if ask_hub and isinstance(model.source, HubSource):
-        try:
-            sizes = [file.size_bytes for file in store.listing(name)]
-        except ModelFetchError:  # said again, and for good, when it is fetched
-            sizes = [None]
-        known = [size for size in sizes if size is not None]
-        if len(known) == len(sizes):
-            whole_bytes, is_exact = sum(known), True
+    if listed_bytes is not None:
+        whole_bytes, is_exact = listed_bytes, True
     memory_bytes = bytes_in_memory(model, whole_bytes)
     if whole_bytes is None or isinstance(model.source, LocalSource):
         rest_bytes, disk_bytes = whole_bytes, None
     else:
-        rest_bytes = max(0, whole_bytes - store.fetched_bytes(name))
+        rest_bytes = max(0, whole_bytes - store.fetched_bytes(model.name))
         # A language model's graph of few bits is made beside its weights.
         graph_bytes = whole_bytes // 2 if model.engine == "local_llm" else 0
         disk_bytes = rest_bytes + graph_bytes + model.prepared_size_bytes

@@ -58,10 +58,11 @@ class HubFile:
 
 @dataclass(frozen=True, slots=True)
 class HubListing:
-    """What a repository holds at one commit."""
+    """What a repository holds at one commit, and the licence that its card names, if any."""
 
     revision: str
     files: tuple[HubFile, ...]
+    licence: str = ""
 
 
 class Hub(Protocol):
@@ -110,7 +111,10 @@ class HuggingFaceHub:
             HubFile(entry.rfilename, entry.size, entry.lfs.sha256 if entry.lfs else None)
             for entry in info.siblings or ()
         )
-        return HubListing(info.sha, files)
+        # Repositories under a licence of their own call it "other", and name it beside.
+        licence = getattr(info.card_data, "license_name", None)
+        licence = licence or getattr(info.card_data, "license", None)
+        return HubListing(info.sha, files, licence if isinstance(licence, str) else "")
 
     def download(self, repository: str, revision: str, name: str, folder: Path) -> Path:
         """Put the file ``name`` below ``folder`` and give its path.
@@ -214,7 +218,7 @@ def choose_files(
 
 def check_locked(
     source: HubSource,
-    revision: str,
+    listing: HubListing,
     files: tuple[HubFile, ...],
     locked: LockedModel | None,
     folder: Path,
@@ -238,7 +242,8 @@ def check_locked(
                 "try again; if the change is wanted, delete the model's entry in the lock file",
             )
         checksums[file.name] = found
-    return LockedModel(source.repository, revision, checksums)
+    licence = listing.licence or (locked.licence if locked else "")
+    return LockedModel(source.repository, listing.revision, checksums, licence)
 
 
 def _asking(repository: str, ask: Callable[[], _Answer]) -> _Answer:
@@ -254,7 +259,10 @@ def _asking(repository: str, ask: Callable[[], _Answer]) -> _Answer:
             "HF_TOKEN",
         ) from error
     except errors.RepositoryNotFoundError as error:
-        raise ModelFetchError(f"the model hub has no {repository}") from error
+        raise ModelFetchError(
+            f"the model hub has no {repository}",
+            "check the name; a private repository needs HF_TOKEN",
+        ) from error
     except errors.RevisionNotFoundError as error:
         raise ModelFetchError(f"{repository} no longer has the recorded commit") from error
     except errors.OfflineModeIsEnabled as error:

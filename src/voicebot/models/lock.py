@@ -31,11 +31,13 @@ class LockedModel:
         repository: ``owner/name``.
         revision: the commit.
         files: each file's checksum in hexadecimal, by its path in the repository.
+        licence: as the repository's card named it; empty if it did not.
     """
 
     repository: str
     revision: str
     files: dict[str, str]
+    licence: str = ""
 
 
 def read_locked(lock_path: Path, model: str) -> LockedModel | None:
@@ -68,6 +70,7 @@ def write_locked(lock_path: Path, model: str, locked: LockedModel) -> None:
         models[model] = {
             "repository": locked.repository,
             "revision": locked.revision,
+            "licence": locked.licence,
             "files": dict(sorted(locked.files.items())),
         }
         content = {"schema": _SCHEMA, "models": dict(sorted(models.items()))}
@@ -93,9 +96,17 @@ def _read(lock_path: Path) -> dict[str, object]:
 
 def _parse(lock_path: Path, entry: object) -> LockedModel:
     match entry:
-        case {"repository": str(repository), "revision": str(revision), "files": dict(files)}:
+        case {
+            "repository": str(repository),
+            "revision": str(revision),
+            "files": dict(files),
+            **more,
+        }:
             return LockedModel(
-                repository, revision, {str(name): str(sha256) for name, sha256 in files.items()}
+                repository,
+                revision,
+                {str(name): str(sha256) for name, sha256 in files.items()},
+                str(more.get("licence", "")),
             )
         case _:
             raise _unreadable(lock_path)

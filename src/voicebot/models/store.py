@@ -40,6 +40,7 @@ from voicebot.models.progress import FetchProgress, folder_bytes, watch_growth
 from voicebot.models.references import find_reference, folder_name
 from voicebot.models.registry import (
     MODELS,
+    SEE_MODEL_CARD,
     BundledSource,
     HubSource,
     LocalSource,
@@ -184,10 +185,14 @@ class ModelStore:
             ModelUnsafeError: the files there are of a format that may carry code.
         """
         model = find_reference(name, self._models)
-        if model.role != "unknown":
-            return model
         stamp = read_stamp(self._root / folder_name(model.name))
         if stamp is None:
+            return model
+        if model.licence == SEE_MODEL_CARD:
+            locked = read_locked(self._root / _LOCK_NAME, model.name)
+            if locked is not None and locked.licence:
+                model = replace(model, licence=locked.licence)
+        if model.role != "unknown":
             return model
         layout = recognise_layout(stamp.files, model.name)
         return replace(model, role=layout.role, engine=layout.engine, entry=layout.entry)
@@ -554,7 +559,7 @@ class ModelStore:
                 self._hub.download(source.repository, listing.revision, file.name, download)
         report(_at(model, "unpacking"))
         try:
-            found = check_locked(source, listing.revision, files, locked, download)
+            found = check_locked(source, listing, files, locked, download)
             for file in files:
                 check_format(download / file.name)
         except ModelError:  # nothing of it is worth going on with
