@@ -101,6 +101,28 @@ def test_pull_does_not_begin_what_the_disk_cannot_hold(
     assert "the download needs 3.09 GB" in str(result.exception)
 
 
+@pytest.mark.parametrize("profile", ["embedded", "gpu", "remote"])
+def test_every_profile_can_be_pulled(tmp_path: Path, no_hub: None, profile: str) -> None:
+    context = FakeContext(tmp_path)
+    assert _run(context, "pull", profile, "--dry-run").exit_code == 0
+    assert f"Profile: {profile} (as configured)" in context.noted
+    assert "smart-turn-v3.2: is absent" in context.printed
+
+
+def test_a_terminal_is_asked_and_a_no_fetches_nothing(
+    tmp_path: Path, no_hub: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voicebot.cli.models._can_answer", lambda: True)
+    context = FakeContext(tmp_path)
+    context.error_console = Console(file=io.StringIO(), width=160, force_terminal=True)
+    arguments = ["pull", "faster-whisper:tiny"]
+    result = CliRunner().invoke(models_group, arguments, obj=context, input="n\n")
+    assert isinstance(result.exception, SystemExit)
+    assert "Go on?" in result.output
+    assert context.printed == ""
+    assert not list(tmp_path.iterdir())
+
+
 def test_nothing_is_locked_at_first(tmp_path: Path) -> None:
     context = FakeContext(tmp_path)
     assert _run(context, "lock").exit_code == 0

@@ -77,7 +77,7 @@ def test_memory_follows_the_engine() -> None:
     assert whisper is not None
     assert llm is not None
     assert whisper < llm
-    assert bytes_in_memory(voice, voice.size_bytes) == 2 * (voice.size_bytes or 0)
+    assert bytes_in_memory(voice, voice.shown_bytes) == 2 * (voice.shown_bytes or 0)
     assert bytes_in_memory(voice, None) is None
     assert bytes_in_memory(MODELS["pocketsphinx-en-us"], 1) is None
 

@@ -129,6 +129,34 @@ def test_what_cannot_be_taken_is_one_line(
     assert not list((tmp_path / "models").glob("owner--*"))
 
 
+def test_auto_takes_what_was_pulled_and_asks_nobody(hub: HubServer, tmp_path: Path) -> None:
+    header = b'{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}'
+    hub.repositories |= {
+        "Systran/faster-whisper-base.en": dict(WHISPER),
+        "HuggingFaceTB/SmolLM2-360M-Instruct": {
+            "model.safetensors": struct.pack("<Q", len(header)) + header + bytes(4),
+            "config.json": b'{"model_type": "made-up"}',
+            "tokenizer.json": b"{}",
+            "onnx/model.onnx": ONNX[:100],
+        },
+    }
+    hub.repositories["rhasspy/piper-voices"] = {
+        "en/en_US/lessac/medium/en_US-lessac-medium.onnx": ONNX[:100],
+        "en/en_US/lessac/medium/en_US-lessac-medium.onnx.json": b"{}",
+    }
+    names = ["faster-whisper:base.en", "smollm2-360m-instruct", "en_US-lessac-medium"]
+    pulled = voicebot(hub, tmp_path, "models", "pull", *names)
+    assert pulled.returncode == 0, pulled.stderr
+    assert not (tmp_path / "models" / "smollm2-360m-instruct" / "onnx").exists()
+    hub.asked.clear()
+    pulled = voicebot(hub, tmp_path, "models", "pull", "auto", "--dry-run")
+    assert pulled.returncode == 0, pulled.stderr
+    assert "Profile: cpu (" in pulled.stderr
+    for name in ("faster-whisper-base.en", "smollm2-360m-instruct", "piper-en-us-lessac-medium"):
+        assert f"{name}: was here" in pulled.stdout
+    assert hub.asked == []
+
+
 def test_offline_mode_of_the_client_is_one_line(hub: HubServer, tmp_path: Path) -> None:
     refused = voicebot(hub, tmp_path, "models", "pull", "owner/whisper", HF_HUB_OFFLINE="1")
     assert refused.returncode == 1

@@ -54,10 +54,10 @@ def test_what_was_read_says_where() -> None:
 def test_piper_names_lead_to_their_files() -> None:
     voice = piper_voice("en_GB-northern_english_male-medium")
     assert voice is not None
-    assert voice == MODELS["piper-en-gb-northern_english_male-medium"] or voice.size_bytes is None
     assert voice.entry == (
         "en/en_GB/northern_english_male/medium/en_GB-northern_english_male-medium.onnx"
     )
+    assert voice.name in MODELS
     assert piper_voice("lessac") is None
 
 

@@ -20,15 +20,15 @@ _LICENCE = "MIT, and see its MODEL_CARD"
 _TYPICAL_BYTES = {"x_low": 28_130_000, "low": 63_100_000, "medium": 63_200_000, "high": 114_000_000}
 """What most voices of a quality take, for those whose own size was not read."""
 
-_PIPER_NAME = re.compile(r"([a-z]{2,3})_([A-Z]{2})-([A-Za-z0-9_]+)-(x_low|low|medium|high)")
+_PIPER_NAME = re.compile(r"([a-z]{2,3})_([A-Z]{2})-(\w+)-(x_low|low|medium|high)")
 
 
-def piper_voice(piper_name: str, size_bytes: int | None = None) -> Model | None:
+def piper_voice(piper_name: str, shown_bytes: int | None = None) -> Model | None:
     """The voice that Piper calls ``piper_name``, such as ``en_US-lessac-medium``.
 
     Args:
         piper_name: language and region, speaker, quality.
-        size_bytes: of both its files, if known.
+        shown_bytes: the size of its files as the list had it, if that was read.
 
     Returns:
         None if that is no name of a voice; whether the repository has it shows on the download.
@@ -42,25 +42,25 @@ def piper_voice(piper_name: str, size_bytes: int | None = None) -> Model | None:
         name=f"piper-{piper_name.lower().replace('_', '-', 1)}",
         role="tts",
         languages=(f"{language}-{region}",),
-        size_bytes=size_bytes,
+        size_bytes=None,  # its configuration was changed since
         licence=_LICENCE,
         engine="piper",
         source=HubSource(_REPOSITORY, (path, f"{path}.json")),
         entry=path,
-        shown_bytes=_TYPICAL_BYTES[quality],
-        read_from=_READ_FROM if size_bytes else "",
+        shown_bytes=shown_bytes or _TYPICAL_BYTES[quality],
+        read_from=_READ_FROM if shown_bytes else "",
     )
 
 
-def _voices(*rows: tuple[str, int | None]) -> tuple[Model, ...]:
-    found = (piper_voice(name, size_bytes) for name, size_bytes in rows)
+def _voices(*rows: tuple[str, int]) -> tuple[Model, ...]:
+    found = (piper_voice(name, shown_bytes) for name, shown_bytes in rows)
     return tuple(voice for voice in found if voice is not None)
 
 
 VOICES: tuple[Model, ...] = _voices(
-    ("en_US-lessac-medium", None),
-    ("en_US-lessac-low", None),
-    ("en_US-lessac-high", None),
+    ("en_US-lessac-medium", 63_201_294 + 4885),
+    ("en_US-lessac-low", 63_201_294 + 4882),
+    ("en_US-lessac-high", 113_895_201 + 4883),
     ("en_US-amy-low", 63_104_526 + 4164),
     ("en_US-amy-medium", 63_201_294 + 4882),
     ("en_US-hfc_female-medium", 63_201_294 + 5033),
@@ -95,5 +95,20 @@ VOICES: tuple[Model, ...] = _voices(
     ("fi_FI-harri-medium", 63_201_294 + 4873),
     ("hu_HU-anna-medium", 63_201_294 + 5018),
     ("is_IS-bui-medium", 76_495_465 + 4162),
+    ("nl_NL-mls-medium", 76_584_246 + 5856),
+    ("nl_BE-nathalie-medium", 63_201_294 + 4879),
+    ("no_NO-talesyntese-medium", 63_201_294 + 4880),
+    ("pl_PL-gosia-medium", 63_201_294 + 4814),
+    ("pl_PL-darkman-medium", 63_201_294 + 4816),
+    ("pt_BR-faber-medium", 63_201_294 + 4855),
+    ("pt_PT-tugão-medium", 63_201_294 + 5026),
+    ("ro_RO-mihai-medium", 63_201_294 + 4877),
+    ("ru_RU-irina-medium", 63_201_294 + 4765),
+    ("ru_RU-denis-medium", 63_201_294 + 4823),
+    ("sk_SK-lili-medium", 63_201_294 + 4963),
+    ("sl_SI-artur-medium", 63_200_492 + 4970),
+    ("sv_SE-nst-medium", 63_104_526 + 4157),
+    ("tr_TR-dfki-medium", 63_201_294 + 4960),
+    ("uk_UA-ukrainian_tts-medium", 76_735_663 + 2002),
 )
 """The first of a language is the one that profiles take."""
