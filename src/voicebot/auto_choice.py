@@ -49,8 +49,14 @@ _GPU_MEMORY_SHARE = 0.8
 _GPU_MIN_BYTES = 6 * 1024**3
 _SLOW_GFLOPS = 10.0
 _GPU_BYTES_A_WEIGHT = 2.2
-_CPU_BYTES_A_WEIGHT = {"smollm2": 1.1, "other": 2.0}
-"""SmolLM2 runs as a graph of eight bits a weight, all others in bfloat16."""
+_GRAPH_BYTES_A_WEIGHT = 1.2
+"""SmolLM2 runs as a graph of eight bits a weight and its scales (docs/language-model.md: 160 MB for
+135 million weights)."""
+
+_TRANSFORMERS_BYTES_A_WEIGHT = 2.0
+_TRANSFORMERS_MS_A_TOKEN = 15.0
+"""Others run in transformers, in bfloat16. Its Python adds about this to each token: what is left
+of SmolLM2-135M's 28 ms (docs/language-model.md) once the reading of its weights is taken off."""
 
 _ENCODERS = {
     "tiny": (4, 384),
@@ -142,9 +148,11 @@ def recognise_ms(model: str, machine: MachineFacts) -> float:
 
 def token_ms(model: str, machine: MachineFacts) -> float:
     """What a token should take to write on the processor, in ms."""
-    family = "smollm2" if model.startswith("smollm2") else "other"
-    weights_bytes = (MODELS[model].parameters or 0) * _CPU_BYTES_A_WEIGHT[family]
-    return weights_bytes / (machine.read_gb_s * 1e9) * 1e3
+    weights = MODELS[model].parameters or 0
+    if model.startswith("smollm2"):
+        return weights * _GRAPH_BYTES_A_WEIGHT / (machine.read_gb_s * 1e9) * 1e3
+    read_ms = weights * _TRANSFORMERS_BYTES_A_WEIGHT / (machine.read_gb_s * 1e9) * 1e3
+    return read_ms + _TRANSFORMERS_MS_A_TOKEN
 
 
 def decide(surroundings: Surroundings, language: str) -> AutoChoice:
