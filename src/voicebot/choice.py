@@ -83,6 +83,11 @@ class ChosenProfile:
     warnings: tuple[str, ...] = ()
 
     @property
+    def model_names(self) -> dict[str, str]:
+        """The model's name for each stage, by its role."""
+        return {"asr": self.asr.model, "llm": self.llm.model, "tts": self.tts.model}
+
+    @property
     def models(self) -> tuple[str, ...]:
         """The models that must be here, in the order of the conversation."""
         stages = (self.asr, self.llm, self.tts)

@@ -233,3 +233,9 @@ def test_long_data_path_is_linked(tmp_path: Path) -> None:
 def test_missing_data_is_said(tmp_path: Path) -> None:
     with pytest.raises(ModelMissingError, match="no data"):
         EspeakLibrary(tmp_path / "lib.so", tmp_path)
+
+
+@pytest.mark.parametrize("voice", ["en-gb", "EN-GB", "en-gb+f3", "fr-fr", "de"])
+def test_a_voice_is_found_by_its_language(voice: str) -> None:
+    samples, _ = say("one two", EspeakTts(voice))
+    assert len(samples) > 4000
