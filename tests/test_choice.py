@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from voicebot.auto_choice import Surroundings
-from voicebot.choice import StageChoice, check_roles, choose_profile, look_around
+from voicebot.choice import (
+    StageChoice,
+    _fallback,
+    check_roles,
+    choose_profile,
+    is_path,
+    look_around,
+)
 from voicebot.config import ModelsSettings, Settings
 from voicebot.errors import ConfigError
 from voicebot.machine import MachineFacts
@@ -14,6 +22,8 @@ from voicebot.models.store import ModelStore
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from voicebot.models.registry import SpokenRole
 
 LAPTOP = MachineFacts(2, 16 * 1024**3, 55.0, 12.0)
 
@@ -55,7 +65,7 @@ def test_auto_follows_its_surroundings() -> None:
             "llm",
             "auto",
             "qwen2.5-0.5b-instruct-q4_k_m",
-            ("transformers", "qwen2.5-0.5b-instruct-q4_k_m"),
+            ("auto", "qwen2.5-0.5b-instruct-q4_k_m"),
         ),
         ("llm", "auto", "openai:llama3.2:1b", ("openai", "llama3.2:1b")),
         ("llm", "openai", "llama3.2:1b", ("openai", "llama3.2:1b")),
@@ -76,7 +86,7 @@ def test_each_stage_can_be_replaced(
 @pytest.mark.parametrize(
     ("changed", "line"),
     [
-        ({"asr": {"model": "espeak-ng"}}, "asr.model = espeak-ng is not a recogniser"),
+        ({"asr": {"model": "espeak-ng"}}, "asr.model names espeak-ng, which is not a recogniser"),
         ({"tts": {"model": "faster-whisper:tiny"}}, "is not a voice"),
         ({"asr": {"model": "faster-whisper:bas.en"}}, "did you mean faster-whisper-base.en"),
         (
@@ -87,10 +97,7 @@ def test_each_stage_can_be_replaced(
             {"asr": {"engine": "pocketsphinx", "model": "faster-whisper:base.en"}},
             "names another engine than asr.engine",
         ),
-        (
-            {"llm": {"engine": "onnx", "model": "qwen2.5-0.5b-instruct-q4_k_m"}},
-            "cannot run qwen2.5-0.5b-instruct-q4_k_m",
-        ),
+        ({"llm": {"model": "/nowhere/model.gguf"}}, "there is no /nowhere/model.gguf"),
     ],
 )
 def test_what_does_not_fit_is_one_line_with_the_way_out(changed: Any, line: str) -> None:
@@ -114,6 +121,8 @@ def test_remote_asks_servers() -> None:
     chosen = choose_profile(settings("remote"))
     assert (chosen.asr, chosen.llm) == (StageChoice("wyoming", ""), StageChoice("openai", ""))
     assert chosen.models == ("silero-vad-v6", "smart-turn-v3.2")
+    named = choose_profile(settings("remote", llm={"model": "smollm2-135m-instruct"}))
+    assert named.llm == StageChoice("openai", "smollm2-135m-instruct")
     mixed = choose_profile(settings("remote", tts={"engine": "espeak"}))
     assert mixed.tts == StageChoice("espeak", "espeak-ng")
 
@@ -124,6 +133,44 @@ def test_the_users_own_models_are_taken_where_they_lie(tmp_path: Path) -> None:
     chosen = choose_profile(settings(asr={"model": str(tmp_path)}))
     assert chosen.asr == StageChoice("faster-whisper", str(tmp_path))
     assert str(tmp_path) in chosen.models
+    assert is_path(chosen.asr.model)
+    assert not is_path("owner/name")
+
+
+def test_a_profile_knows_the_models_of_each_stage() -> None:
+    chosen = choose_profile(settings())
+    assert chosen.models_of("tts") == ("espeak-ng",)
+    assert chosen.models_of("asr", "llm") == ("pocketsphinx-en-us", "smollm2-135m-instruct")
+    assert (chosen.asr_fallback, chosen.llm_fallback, chosen.tts_fallback) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("role", "text", "choice"),
+    [
+        ("asr", "pocketsphinx", StageChoice("pocketsphinx", "pocketsphinx-en-us")),
+        ("llm", "auto:smollm2-360m-instruct", StageChoice("auto", "smollm2-360m-instruct")),
+        ("tts", "wyoming:other", StageChoice("wyoming", "other")),
+        ("tts", "en_GB-alan-low", StageChoice("piper", "piper-en-gb-alan-low")),
+        ("tts", " ", None),
+    ],
+)
+def test_a_stage_may_have_a_stand_in(
+    role: SpokenRole, text: str, choice: StageChoice | None
+) -> None:
+    assert _fallback(role, SimpleNamespace(fallback=text), "en") == choice
+
+
+@pytest.mark.parametrize(
+    ("role", "text", "line"),
+    [
+        ("llm", "gpt", "llm.fallback names the engine gpt, which is not known"),
+        ("tts", "espeak:smollm2-135m-instruct", "tts.fallback names smollm2-135m-instruct"),
+        ("asr", "pocketsphinx:nothing", "nothing"),
+    ],
+)
+def test_an_impossible_stand_in_is_one_line(role: SpokenRole, text: str, line: str) -> None:
+    with pytest.raises(ConfigError, match=line):
+        _fallback(role, SimpleNamespace(fallback=text), "en")
 
 
 def refuse() -> bool:
@@ -184,5 +231,5 @@ def test_the_kind_of_a_repository_is_looked_at_once_it_is_here(tmp_path: Path) -
         '{"schema": "voicebot.model/1", "model": "owner/name", "source": "hub:owner/name",'
         '"files": {"a.gguf": {"sha256": "0", "size_bytes": 1, "mtime_ns": 1}}}'
     )
-    with pytest.raises(ConfigError, match="owner/name is not a recogniser"):
+    with pytest.raises(ConfigError, match="names owner/name, which is not a recogniser"):
         check_roles(chosen, ModelStore(tmp_path))

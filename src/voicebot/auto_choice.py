@@ -149,10 +149,15 @@ def recognise_ms(model: str, machine: MachineFacts) -> float:
 def token_ms(model: str, machine: MachineFacts) -> float:
     """What a token should take to write on the processor, in ms."""
     weights = MODELS[model].parameters or 0
-    if model.startswith("smollm2"):
+    if _runs_as_graph(model):
         return weights * _GRAPH_BYTES_A_WEIGHT / (machine.read_gb_s * 1e9) * 1e3
     read_ms = weights * _TRANSFORMERS_BYTES_A_WEIGHT / (machine.read_gb_s * 1e9) * 1e3
     return read_ms + _TRANSFORMERS_MS_A_TOKEN
+
+
+def _runs_as_graph(model: str) -> bool:
+    """Whether onnxruntime runs it with few bits a weight; else transformers does."""
+    return model.startswith("smollm2")
 
 
 def decide(surroundings: Surroundings, language: str) -> AutoChoice:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
     from voicebot.models.registry import Model, SpokenRole
     from voicebot.models.store import ModelStore
 
-__all__ = ["ChosenProfile", "StageChoice", "check_roles", "choose_profile", "look_around"]
+__all__ = [
+    "ChosenProfile",
+    "StageChoice",
+    "check_roles",
+    "choose_profile",
+    "is_path",
+    "look_around",
+]
 
 _ROLES: Mapping[str, str] = MappingProxyType(
     {"asr": "recogniser", "llm": "language model", "tts": "voice"}
@@ -32,7 +40,6 @@ _ENGINE_OF_ROW: Mapping[str, str] = MappingProxyType(
         "pocketsphinx": "pocketsphinx",
         "faster_whisper": "faster-whisper",
         "local_llm": "auto",
-        "transformers": "transformers",
         "espeak": "espeak",
         "piper": "piper",
     }
@@ -61,6 +68,11 @@ class StageChoice:
     engine: str
     model: str
 
+    @property
+    def is_server(self) -> bool:
+        """Whether a server does the work, with a model of its own."""
+        return self.engine in _SERVERS
+
 
 @dataclass(frozen=True, slots=True)
 class ChosenProfile:
@@ -73,6 +85,9 @@ class ChosenProfile:
         tts: the synthesiser.
         reason: one line for the user.
         warnings: what will go worse than the user may expect, one line each.
+        asr_fallback: the recogniser that goes on when the first fails, if any.
+        llm_fallback: likewise, the language model.
+        tts_fallback: likewise, the synthesiser.
     """
 
     name: str
@@ -81,6 +96,9 @@ class ChosenProfile:
     tts: StageChoice
     reason: str
     warnings: tuple[str, ...] = ()
+    asr_fallback: StageChoice | None = None
+    llm_fallback: StageChoice | None = None
+    tts_fallback: StageChoice | None = None
 
     @property
     def model_names(self) -> dict[str, str]:
@@ -90,8 +108,17 @@ class ChosenProfile:
     @property
     def models(self) -> tuple[str, ...]:
         """The models that must be here, in the order of the conversation."""
-        stages = (self.asr, self.llm, self.tts)
-        return (*SENSES, *(stage.model for stage in stages if stage.engine not in _SERVERS))
+        return (*SENSES, *self.models_of("asr", "llm", "tts"))
+
+    def models_of(self, *roles: SpokenRole) -> tuple[str, ...]:
+        """The models that the stages of ``roles`` and their fallbacks need here."""
+        stages: Mapping[SpokenRole, tuple[StageChoice | None, ...]] = {
+            "asr": (self.asr, self.asr_fallback),
+            "llm": (self.llm, self.llm_fallback),
+            "tts": (self.tts, self.tts_fallback),
+        }
+        wanted = (stage for role in roles for stage in stages[role] if stage is not None)
+        return tuple(dict.fromkeys(stage.model for stage in wanted if not stage.is_server))
 
 
 def look_around(
@@ -155,21 +182,23 @@ def choose_profile(settings: Settings, surroundings: Surroundings | None = None)
     asr = _chosen("asr", name, found["asr"], settings.asr.engine, settings.asr.model, language)
     llm = _chosen("llm", name, found["llm"], settings.llm.engine, settings.llm.model, language)
     tts = _chosen("tts", name, found["tts"], settings.tts.engine, settings.tts.model, language)
-    warnings = []
-    for role, stage in (("asr", asr), ("llm", llm), ("tts", tts)):
-        row = None if stage.engine in _SERVERS else find_reference(stage.model)
-        if row is None or row.serves(language):
-            continue
-        problem = f"{row.name} does not know the language {language}"
-        if role == "llm":
-            warnings.append(f"{problem}; choose another with --llm")
-            continue
-        raise ConfigError(
-            f"{problem} ({_ROLES[role]} of the profile {name})",
-            "take the profile cpu or gpu, which need a model hub once, or choose one with "
-            f"--{role}",
-        )
-    return ChosenProfile(name, asr, llm, tts, reason, tuple(warnings))
+    chosen = ChosenProfile(
+        name,
+        asr,
+        llm,
+        tts,
+        reason,
+        asr_fallback=_fallback("asr", settings.asr, language),
+        llm_fallback=_fallback("llm", settings.llm, language),
+        tts_fallback=_fallback("tts", settings.tts, language),
+    )
+    return replace(chosen, warnings=_check_language(chosen, language))
+
+
+def is_path(model: str) -> bool:
+    """Whether a chosen model is the user's own, named by where it lies."""
+    has_separator = "/" in model or "\\" in model
+    return has_separator and Path(model).expanduser().exists()
 
 
 def check_roles(chosen: ChosenProfile, store: ModelStore) -> None:
@@ -179,8 +208,31 @@ def check_roles(chosen: ChosenProfile, store: ModelStore) -> None:
         ConfigError: one of them does not do the work that it was chosen for.
     """
     for role, stage in (("asr", chosen.asr), ("llm", chosen.llm), ("tts", chosen.tts)):
-        if stage.engine not in _SERVERS:
+        if not stage.is_server:
             _check_row(role, stage.engine, store.model(stage.model))
+
+
+def _check_language(chosen: ChosenProfile, language: str) -> tuple[str, ...]:
+    """What of ``chosen`` will not do for ``language`` but can be borne, one line each.
+
+    Raises:
+        ConfigError: the recogniser or the voice does not know it.
+    """
+    warnings = []
+    for role, stage in (("asr", chosen.asr), ("llm", chosen.llm), ("tts", chosen.tts)):
+        row = None if stage.is_server else find_reference(stage.model)
+        if row is None or row.serves(language):
+            continue
+        problem = f"{row.name} does not know the language {language}"
+        if role == "llm":
+            warnings.append(f"{problem}; choose another with --llm")
+            continue
+        raise ConfigError(
+            f"{problem} ({_ROLES[role]} of the profile {chosen.name})",
+            "take the profile cpu or gpu, which need a model hub once, or choose one with "
+            f"--{role}",
+        )
+    return tuple(warnings)
 
 
 _SPOKEN: tuple[SpokenRole, ...] = ("asr", "llm", "tts")
@@ -196,18 +248,53 @@ def _chosen(  # noqa: PLR0917 (what is chosen from: the profile's, the settings'
             "leave one of them out",
         )
     engine = named if engine == "auto" else engine
-    if engine == "auto" and not reference and profile == "remote":
+    if engine == "auto" and profile == "remote":
         engine = _REMOTE_ENGINES[role]
     if engine in _SERVERS:
         return StageChoice(engine, rest)
-    if not rest:
-        rest = _default_for(role, engine, default, language)
-    row = find_reference(rest if engine == "auto" else f"{engine}:{rest}")
+    stage = _of_this_machine(role, engine, rest, default, language)
+    if profile == "gpu" and stage.engine == "auto":
+        return StageChoice("transformers", stage.model)
+    return stage
+
+
+def _fallback(role: SpokenRole, section: object, language: str) -> StageChoice | None:
+    """What stands in for ``role``: ``ENGINE``, ``ENGINE:MODEL`` or a model; None if nothing.
+
+    An engine alone takes the embedded profile's model, or one of its own.
+    """
+    text = str(getattr(section, "fallback", "")).strip()
+    if not text:
+        return None
+    engine, rest = split_engine(text)
+    if engine in _SERVERS:
+        return StageChoice(engine, rest)
+    try:
+        default = default_model("embedded", role, language)
+        return _of_this_machine(role, engine, rest, default, language, setting="fallback")
+    except ConfigError:
+        if ":" in text or text in ENGINES:
+            raise
+        raise ConfigError(
+            f"{role}.fallback names the engine {text}, which is not known",
+            "give ENGINE, ENGINE:MODEL or the name of a model",
+        ) from None
+
+
+def _of_this_machine(
+    role: SpokenRole,
+    engine: str,
+    reference: str,
+    default: str,
+    language: str,
+    *,
+    setting: str = "model",
+) -> StageChoice:
+    reference = reference or _default_for(role, engine, default, language)
+    row = find_reference(reference if engine == "auto" else f"{engine}:{reference}")
     if engine == "auto":
         engine = _ENGINE_OF_ROW.get(row.engine, _ENGINE_OF_ROLE[role])
-        if profile == "gpu" and row.engine == "local_llm":
-            engine = "transformers"
-    _check_row(role, engine, row)
+    _check_row(role, engine, row, setting=setting)
     return StageChoice(engine, row.name)
 
 
@@ -223,10 +310,10 @@ def _default_for(role: SpokenRole, engine: str, default: str, language: str) -> 
     )
 
 
-def _check_row(role: str, engine: str, row: Model) -> None:
+def _check_row(role: str, engine: str, row: Model, *, setting: str = "model") -> None:
     if row.role not in {role, "unknown"}:
         raise ConfigError(
-            f"{role}.model = {row.name} is not a {_ROLES[role]}",
+            f"{role}.{setting} names {row.name}, which is not a {_ROLES[role]}",
             "'voicebot models list' shows the role of each",
         )
     if not _fits(engine, row):
@@ -237,6 +324,4 @@ def _check_row(role: str, engine: str, row: Model) -> None:
 
 
 def _fits(engine: str, row: Model) -> bool:
-    if row.engine == "transformers":  # a file that only it can read
-        return engine in {"auto", "transformers"}
     return row.role == "unknown" or ENGINES.get(engine) == row.engine

@@ -27,7 +27,7 @@ from voicebot.models.layout import Layout, layout_of_file, recognise_layout
             },
             Layout("llm", "local_llm", ("config.json", "model-00001-of-00001.safetensors")),
         ),
-        ({"a.Q4_K_M.gguf"}, Layout("llm", "transformers", ("a.Q4_K_M.gguf",), "a.Q4_K_M.gguf")),
+        ({"a.Q4_K_M.gguf"}, Layout("llm", "local_llm", ("a.Q4_K_M.gguf",), "a.Q4_K_M.gguf")),
         (
             {"x/anna.onnx", "x/anna.onnx.json"},
             Layout("tts", "piper", ("x/anna.onnx", "x/anna.onnx.json"), "x/anna.onnx"),

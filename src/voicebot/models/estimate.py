@@ -33,7 +33,6 @@ _STORED_BYTES_A_WEIGHT = 2.0
 _LOADED_BYTES_A_WEIGHT = {
     "faster_whisper": 1.3,  # one byte, and the activations of a window
     "local_llm": 2.2,  # two bytes where no graph of few bits runs it, and the cache
-    "transformers": 2.2,
 }
 _LOADED_SHARE_OF_FILE = {"piper": 2.0}
 _WITHOUT_WEIGHTS_BYTES = 60 * 1000**2

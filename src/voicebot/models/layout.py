@@ -102,7 +102,7 @@ def layout_of_file(name: str, names: Collection[str], where: str) -> Layout:
         ModelDamagedError: it is neither, or a voice without its configuration.
     """
     if name.endswith(".gguf"):
-        return Layout("llm", "transformers", (name,), name)
+        return Layout("llm", "local_llm", (name,), name)
     if not name.endswith(".onnx"):
         raise ModelDamagedError(
             f"{where}/{name} is no model file", "name a .gguf or .onnx file, or a folder"

@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from voicebot.errors import ConfigError, ModelMissingError
+from voicebot.errors import ConfigError
 from voicebot.models.layout import layout_of_file, recognise_layout
 from voicebot.models.registry import (
     MODELS,
@@ -67,8 +67,7 @@ def find_reference(reference: str, models: Mapping[str, Model] = MODELS) -> Mode
     """The model that ``reference`` names, in any of the ways above; nothing is fetched.
 
     Raises:
-        ConfigError: nothing is called so; close matches are named.
-        ModelMissingError: it is a path, and nothing is there.
+        ConfigError: nothing is called so (close matches are named), or lies there.
         ModelDamagedError: the files there are no model that an engine runs.
         ModelUnsafeError: the files there are of a format that may carry code.
     """
@@ -107,7 +106,7 @@ def _local(name: str) -> Model:
         names = {item.name for item in path.parent.iterdir()}
         layout = layout_of_file(path.name, names, str(path.parent))
     else:
-        raise ModelMissingError(f"there is no {path}", "check the path of the model")
+        raise ConfigError(f"there is no {path}", "check the path of the model")
     return Model(
         name=str(path),
         role=layout.role,

@@ -179,8 +179,7 @@ class ModelStore:
         Of a repository that stands in no table the role is known once it was fetched.
 
         Raises:
-            ConfigError: nothing is called so.
-            ModelMissingError: it is a path, and nothing is there.
+            ConfigError: nothing is called so, or lies there.
             ModelDamagedError: the files there are no model that an engine runs.
             ModelUnsafeError: the files there are of a format that may carry code.
         """
@@ -275,7 +274,7 @@ class ModelStore:
         return (
             model.engine == _GRAPH_ENGINE
             and not isinstance(model.source, LocalSource)
-            and folder.is_dir()
+            and (folder / "config.json").is_file()  # a GGUF file alone has no graph beside it
             and not (folder / GRAPH_NAME).exists()
         )
 
@@ -517,7 +516,7 @@ class ModelStore:
             prepared = workplace / "prepared"
             self._convert(ready / model.files[0].name, prepared)
             ready = prepared
-        if model.engine == _GRAPH_ENGINE:
+        if model.engine == _GRAPH_ENGINE and (ready / "config.json").is_file():
             report(_at(model, "preparing"))
             self._write_graph(ready, ready / GRAPH_NAME)
         for path in sorted(ready.rglob("*")):

@@ -63,7 +63,7 @@ def _gguf(
         languages=("mul",),
         size_bytes=None,
         licence=licence,
-        engine="transformers",
+        engine="local_llm",
         source=HubSource(repository, (file,)),
         entry=file,
         shown_bytes=round(shown_mb * _MB),
