@@ -310,9 +310,41 @@ class TtsSettings(_Section):
         "path, or the name that a server knows; empty is the profile's.",
     )
     voice: str = Field(
-        default="", description="The engine's name of the voice; empty is the language's."
+        default="", description="eSpeak NG's name of the voice; empty is the language's."
     )
-    rate_wpm: int = Field(default=175, ge=80, le=450, description="Speed, in words a minute.")
+    speaker: str = Field(
+        default="",
+        description="Who speaks, where a Piper voice has several: a name or a number; empty is the "
+        "voice's first.",
+    )
+    speed: float = Field(
+        default=1.0, ge=0.5, le=2.0, description="How fast it speaks: 2 is twice as fast as usual."
+    )
+    rate_wpm: int = Field(
+        default=175, ge=80, le=450, description="What speed 1 is with eSpeak NG, in words a minute."
+    )
+    variation: float | None = Field(
+        default=None,
+        ge=0.0,
+        le=2.0,
+        description="How much the sound of a Piper voice varies; none is the voice's own.",
+    )
+    rhythm_variation: float | None = Field(
+        default=None,
+        ge=0.0,
+        le=2.0,
+        description="How much the rhythm of a Piper voice varies; none is the voice's own.",
+    )
+    threads: int = Field(
+        default=0,
+        ge=0,
+        le=256,
+        description="CPU threads of a Piper voice; 0 takes what was measured, else a default.",
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto",
+        description="What runs a Piper voice; auto takes a CUDA device if onnxruntime has one.",
+    )
     trim: bool = Field(
         default=True,
         description="Cut the silence off that the engine puts around speech; false only to measure "

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from voicebot.engines.espeak import EspeakTts, JoinPauses
+from voicebot.engines.espeak import EspeakTts
 from voicebot.engines.espeak_library import EspeakLibrary, short_data_path
+from voicebot.engines.speech_joins import JoinPauses
 from voicebot.errors import ConfigError, ModelMissingError
 
 if TYPE_CHECKING:
