@@ -238,8 +238,8 @@ class AsrSettings(_Section):
     )
     model: str = Field(
         default="",
-        description="The model's name, as `voicebot models` lists it, or the path of a folder; "
-        "empty is the profile's.",
+        description="The model: a name that `voicebot models list` shows, owner/name of the hub, a "
+        "path, or the name that a server knows; empty is the profile's.",
     )
     language: str = Field(
         default="",
@@ -339,7 +339,8 @@ class LlmSettings(_Section):
     )
     model: str = Field(
         default="",
-        description="The model's name, as `voicebot models` lists it; empty is the profile's.",
+        description="The model: a name that `voicebot models list` shows, owner/name of the hub, a "
+        "path, or the name that a server knows; empty is the profile's.",
     )
     threads: int = Field(
         default=0,
@@ -378,8 +379,8 @@ class TtsSettings(_Section):
     )
     model: str = Field(
         default="",
-        description="The voice's name, as `voicebot voices` lists it, or the path of a Piper "
-        "voice's .onnx file; empty is the profile's.",
+        description="The model: a name that `voicebot models list` shows, owner/name of the hub, a "
+        "path, or the name that a server knows; empty is the profile's.",
     )
     voice: str = Field(
         default="", description="eSpeak NG's name of the voice; empty is the language's."

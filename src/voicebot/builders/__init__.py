@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from voicebot.config import Settings
     from voicebot.models.store import ModelStore
 
-__all__ = ["engine_factories"]
+__all__ = ["asr_factory", "engine_factories", "llm_factory", "tts_factory"]
 
 
 def engine_factories(

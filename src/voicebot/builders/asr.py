@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voicebot.errors import ConfigError
@@ -46,7 +45,7 @@ def _pocketsphinx() -> Asr:
 def _faster_whisper(
     choice: StageChoice, settings: Settings, store: ModelStore
 ) -> Callable[[], Asr]:
-    folder = _folder(choice.model, store)
+    folder = store.path(choice.model)
     asr = settings.asr
 
     def build() -> Asr:
@@ -74,8 +73,3 @@ def _faster_whisper(
         )
 
     return build
-
-
-def _folder(model: str, store: ModelStore) -> Path:
-    path = Path(model).expanduser()
-    return path if path.is_dir() else store.path(model)

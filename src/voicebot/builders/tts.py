@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from voicebot.choice import is_path
 from voicebot.errors import ConfigError
 from voicebot.languages import find_language
 from voicebot.tuning import chosen_threads, usable_cores
@@ -32,10 +30,6 @@ def tts_factory(choice: StageChoice, settings: Settings, store: ModelStore) -> C
         ModelMissingError: its model is not in the store.
     """
     if choice.engine == "espeak":
-        if is_path(choice.model):
-            raise ConfigError(
-                f"tts.model = {choice.model} is no voice of eSpeak NG", "set tts.engine = piper"
-            )
         return _espeak(settings)
     if choice.engine == "piper":
         return _piper(choice, settings, store)
@@ -62,7 +56,7 @@ def _espeak(settings: Settings) -> Callable[[], Tts]:
 
 
 def _piper(choice: StageChoice, settings: Settings, store: ModelStore) -> Callable[[], Tts]:
-    path = Path(choice.model).expanduser() if is_path(choice.model) else store.path(choice.model)
+    path = store.path(choice.model)
     tts = settings.tts
 
     def build() -> Tts:

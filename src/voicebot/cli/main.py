@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from voicebot import __version__
-from voicebot.cli.context import CliContext
+from voicebot.cli.context import CliContext, stage_options
 from voicebot.errors import VoicebotError
 
 if TYPE_CHECKING:
@@ -110,6 +110,7 @@ class _LazyGroup(click.Group):
     help="Read settings from this TOML file.",
 )
 @click.option("--profile", metavar="NAME", help="Which engines and models take part.")
+@stage_options
 @click.option(
     "--set",
     "assignments",
@@ -130,6 +131,9 @@ def voicebot_group(
     *,
     config_file: Path | None,
     profile: str | None,
+    asr: str | None,
+    llm: str | None,
+    tts: str | None,
     assignments: tuple[str, ...],
     no_color: bool,
     verbose: bool,
@@ -150,7 +154,7 @@ def voicebot_group(
         origins=loaded.origins,
         console=Console(no_color=without_color, highlight=False),
         error_console=Console(no_color=without_color, highlight=False, stderr=True),
-    )
+    ).with_stage_models(asr=asr, llm=llm, tts=tts)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
