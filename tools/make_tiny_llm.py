@@ -53,8 +53,7 @@ _TURNS = (
 TEMPLATES = {
     "plain": _TURNS + "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
     # As Qwen 3's: an empty thought where thinking is turned off.
-    "thinking": _TURNS
-    + "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}"
+    "thinking": _TURNS + "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}"
     "{% if enable_thinking is defined and not enable_thinking %}"
     "{{ '<think>\n\n</think>\n\n' }}{% endif %}{% endif %}",
     # As DeepSeek R1's: the thought is begun for the model.
@@ -115,7 +114,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "mamba_chunk_size": 16,
     },
 }
-"""Architectures: settings beside the common ones. Windows are short, so that a prompt passes them."""
+"""Architectures, and their settings beside the common ones. Windows are shorter than prompts."""
 
 SHAPES: dict[str, dict[str, Any]] = {
     "smollm2-135m": {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, Protocol
 
+from voicebot.engines.out_of_memory import is_out_of_memory, out_of_memory
 from voicebot.errors import ModelDamagedError
 from voicebot.models.quiet_transformers import quiet_transformers
 
@@ -26,6 +27,22 @@ class CausalNetwork(Protocol):
         """Forget all but the first ``count`` tokens read; gives how many are really kept."""
         ...
 
+    def forget(self, begin: int, end: int) -> bool:
+        """Forget the tokens from ``begin`` to before ``end``; what stood behind moves up.
+
+        Keys are turned back to their new places, which is exact for the first layer. Deeper ones
+        were computed while what is forgotten could be seen, so what follows is close to what a
+        fresh reading would give, not the same.
+
+        Args:
+            begin: the first token to forget.
+            end: the first token behind them, at most the number of tokens read.
+
+        Returns:
+            Whether it was done; False, and nothing is changed, if this network cannot.
+        """
+        ...
+
     def read(self, token_ids: Sequence[int], logits_at: Sequence[int]) -> NDArray[np.float32]:
         """Read ``token_ids`` behind what was read before.
 
@@ -37,6 +54,16 @@ class CausalNetwork(Protocol):
             What follows each of them: logits, shape (len(logits_at), vocabulary), float32.
         """
         ...
+
+
+_PLAIN_LAYERS = ("DynamicLayer", "DynamicSlidingWindowLayer")
+"""transformers' caches of keys and values alone, without a recurrent state."""
+
+_TURNABLE = ("llama", "mistral", "qwen2", "qwen3", "phi3", "gemma", "gemma2", "gpt_neox")
+"""Architectures whose every layer rotates its keys by the same angles, in two halves."""
+
+_TURNABLE_ROPES = ("default", "linear", "llama3", "yarn")
+"""Kinds of angles that are proportional to the position, whatever the length of the prompt."""
 
 
 class TransformersNetwork:
@@ -52,6 +79,7 @@ class TransformersNetwork:
         renamed = "cache" in inspect.signature(model.forward).parameters
         self._cache_argument = "cache" if renamed else "past_key_values"
         self._cache = self._new_cache()
+        self._length = 0
 
     @classmethod
     def load(cls, path: Path, *, dtype: torch.dtype, device: str = "cpu") -> TransformersNetwork:
@@ -59,6 +87,7 @@ class TransformersNetwork:
 
         Raises:
             ModelDamagedError: they cannot be read, or do not hold all weights.
+            EngineError: there is not enough memory.
         """
         import transformers  # noqa: PLC0415 - takes seconds
 
@@ -76,6 +105,8 @@ class TransformersNetwork:
                 )
             # Beside its own errors, whatever a damaged file makes of a library call.
             except Exception as error:
+                if is_out_of_memory(error):
+                    raise out_of_memory() from error
                 raise ModelDamagedError(
                     f"cannot load the language model in {path}: {error}", "fetch the model again"
                 ) from error
@@ -85,19 +116,47 @@ class TransformersNetwork:
                 f"the language model in {path} lacks weights: {min(report['missing_keys'])}",
                 "fetch the model again",
             )
-        return cls(model.eval().to(device))
+        try:
+            return cls(model.eval().to(device))
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                raise out_of_memory() from error
+            raise
 
     def keep(self, count: int) -> int:
-        """See :class:`CausalNetwork`; models with sliding or recurrent layers keep all or none."""
-        length = int(self._cache.get_seq_length())
-        if count >= length:
-            return length
-        # Only a plain attention cache can go back to any earlier token.
-        if count and not any(self._cache.is_sliding) and getattr(self._cache, "is_croppable", True):
-            self._cache.crop(count - length)
-            return count
-        self._cache = self._new_cache()
-        return 0
+        """See :class:`CausalNetwork`; models with a recurrent state keep all or nothing."""
+        if count >= self._length:
+            return self._length
+        is_croppable = getattr(self._cache, "is_croppable", False)
+        if count and (self._is_plain or (is_croppable and not any(self._cache.is_sliding))):
+            self._cache.crop(count - self._length)
+            self._length = count
+        else:
+            self._cache = self._new_cache()
+            self._length = 0
+        return self._length
+
+    def forget(self, begin: int, end: int) -> bool:
+        """See :class:`CausalNetwork`; for architectures whose keys are known to be turnable."""
+        import torch  # noqa: PLC0415 - heavy, loaded already
+
+        from voicebot.engines.llama_network import turned_back  # noqa: PLC0415 - likewise
+
+        config = self._model.config
+        rope = getattr(config, "rope_parameters", None) or {}
+        is_turnable = config.model_type in _TURNABLE and rope.get("rope_type") in _TURNABLE_ROPES
+        if not (self._is_plain and is_turnable):
+            return False
+        frequencies = self._model.base_model.rotary_emb.inv_freq.double().cpu().numpy()
+        with torch.inference_mode():
+            for layer in self._cache.layers:
+                keys = turned_back(layer.keys[..., end:, :], frequencies, end - begin)
+                layer.keys = torch.cat([layer.keys[..., :begin, :], keys], dim=-2)
+                layer.values = torch.cat(
+                    [layer.values[..., :begin, :], layer.values[..., end:, :]], dim=-2
+                )
+        self._length -= end - begin
+        return True
 
     def read(self, token_ids: Sequence[int], logits_at: Sequence[int]) -> NDArray[np.float32]:
         """See :class:`CausalNetwork`."""
@@ -112,10 +171,15 @@ class TransformersNetwork:
                 logits_to_keep=torch.tensor(list(logits_at), dtype=torch.long, device=device),
                 **{self._cache_argument: self._cache},
             ).logits[0]
+            self._length += len(token_ids)
             rows: NDArray[np.float32] = logits.float().cpu().numpy()
             return rows
 
     def _new_cache(self) -> Any:
         from transformers import DynamicCache  # noqa: PLC0415 - takes seconds
 
-        return DynamicCache(config=self._model.config)
+        of_model = DynamicCache(config=self._model.config)
+        self._is_plain = all(type(layer).__name__ in _PLAIN_LAYERS for layer in of_model.layers)
+        # Layers with a sliding window are given all keys, and mask them: so the cache can go back
+        # to any earlier token, for the price of memory.
+        return DynamicCache() if self._is_plain else of_model

@@ -1,4 +1,4 @@
-"""The Llama architecture and its relatives in plain torch: quick to load, quick at one token after the other.
+"""Llama and its relatives in plain torch: quick to load, quick at one token after the other.
 
 Importing transformers' model classes takes longer than all other loading together, and its
 layers cost as much in Python as in arithmetic when one token is read at a time. This module
@@ -223,9 +223,7 @@ class LlamaNetwork:
         self._sine = torch.cat([-angles.sin(), angles.sin()], -1).to(self._dtype)
 
 
-def turned_back(
-    keys: torch.Tensor, frequencies: NDArray[np.float64], tokens: int
-) -> torch.Tensor:
+def turned_back(keys: torch.Tensor, frequencies: NDArray[np.float64], tokens: int) -> torch.Tensor:
     """:func:`voicebot.models.rotary.turn_back` in torch; only the first values may be rotated.
 
     Args:
@@ -238,9 +236,9 @@ def turned_back(
     angles = tokens * torch.from_numpy(frequencies)
     cosines = angles.cos().to(keys.device, torch.float32)
     sines = angles.sin().to(keys.device, torch.float32)
-    first, second, rest = keys.float().split(
-        [len(frequencies), len(frequencies), keys.shape[-1] - 2 * len(frequencies)], dim=-1
-    )
+    half = len(frequencies)
+    wide = keys.float()
+    first, second, rest = wide[..., :half], wide[..., half : 2 * half], wide[..., 2 * half :]
     turned = [first * cosines + second * sines, second * cosines - first * sines, rest]
     return torch.cat(turned, dim=-1).to(keys.dtype)
 

@@ -27,7 +27,9 @@ def safetensors_files(folder: Path) -> list[Path]:
     if not (folder / _INDEX).is_file():
         files = sorted(folder.glob("*.safetensors"))
         if not files:
-            raise ModelMissingError(f"there are no safetensors in {folder}", "fetch the model again")
+            raise ModelMissingError(
+                f"there are no safetensors in {folder}", "fetch the model again"
+            )
         return files
     parts = read_json(folder / _INDEX).get("weight_map")
     if not isinstance(parts, dict) or not all(isinstance(one, str) for one in parts.values()):

@@ -1,0 +1,77 @@
+"""A reply as it is written, token by token: its text, what of it is spoken, and when it loops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from voicebot.engines.piece_decoder import PieceDecoder
+from voicebot.engines.prefix_cache import repeats_itself
+from voicebot.engines.thoughts import ThoughtFilter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+__all__ = ["WrittenPiece", "WrittenReply"]
+
+_REPEATED_THOUGHT_TOKENS = 32
+"""A thought goes over its words again and again; only a long run of them is a loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenPiece:
+    """What one token adds.
+
+    Attributes:
+        text: to be spoken; may be empty.
+        is_hidden: the token belongs to a thought.
+    """
+
+    text: str
+    is_hidden: bool
+
+
+class WrittenReply:
+    """What has been written of the reply to a prompt.
+
+    Args:
+        prompt_ids: the prompt.
+        decode: the tokenizer's decoding of a list of token ids, special tokens left out.
+        marker_texts: special tokens that mark thoughts, and their text.
+    """
+
+    def __init__(
+        self,
+        prompt_ids: tuple[int, ...],
+        decode: Callable[[Sequence[int]], str],
+        marker_texts: Mapping[int, str],
+    ) -> None:
+        self.prompt_ids = prompt_ids
+        self.token_ids: list[int] = []
+        self.pieces: list[WrittenPiece] = []
+        self.is_over = False
+        self._decoder = PieceDecoder(decode)
+        self._marker_texts = marker_texts
+        self._filter = ThoughtFilter()
+        self._spoken_from = 0
+
+    def would_loop(self, token_id: int) -> bool:
+        """Whether the reply repeats itself with ``token_id``."""
+        if self._filter.is_hidden:
+            return repeats_itself([*self.token_ids, token_id], _REPEATED_THOUGHT_TOKENS)
+        return repeats_itself([*self.token_ids[self._spoken_from :], token_id])
+
+    def add(self, token_id: int) -> None:
+        """The next token."""
+        was_hidden = self._filter.is_hidden
+        text = self._marker_texts.get(token_id) if self._marker_texts else None
+        spoken = self._filter.feed(self._decoder.add(token_id) if text is None else text)
+        self.token_ids.append(token_id)
+        is_hidden = self._filter.is_hidden
+        self.pieces.append(WrittenPiece(spoken, was_hidden or is_hidden))
+        if was_hidden and not is_hidden:
+            self._spoken_from = len(self.token_ids)
+
+    def held_text(self) -> str:
+        """What was held back since it might have begun a thought; for when the reply is over."""
+        return self._filter.flush()
