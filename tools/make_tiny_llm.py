@@ -98,7 +98,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "llama": {"tie_word_embeddings": False},
     "llama3": {"model_type": "llama", "tie_word_embeddings": True, "rope_parameters": _LLAMA3_ROPE},
     "qwen2": {"tie_word_embeddings": True},
-    "qwen3": {"tie_word_embeddings": True, "head_dim": 32},
+    "qwen3": {"tie_word_embeddings": True, "head_dim": 128},
     "mistral": {"sliding_window": 48},
     "phi3": {"sliding_window": 48},
     "gemma2": {"sliding_window": 48},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from voicebot.config import Settings
 
-__all__ = ["ChosenProfile", "StageChoice", "choose_profile"]
+__all__ = ["ChosenProfile", "StageChoice", "choose_profile", "is_path"]
 
 _ROLES: Mapping[Role, str] = MappingProxyType(
     {"asr": "recogniser", "llm": "language model", "tts": "voice"}
@@ -124,12 +125,20 @@ def _chosen(role: Role, default: StageChoice, engine: str, model: str) -> StageC
     if not chosen.model:
         fitting = next((one for one in MODELS.values() if _runs(one.engine, chosen.engine)), None)
         chosen = StageChoice(chosen.engine, fitting.name if fitting else "")
+    if role == "llm" and is_path(chosen.model):
+        return chosen
     if find_model(chosen.model).role != role:
         raise ConfigError(
             f"{role}.model = {chosen.model} is not a {_ROLES[role]}",
             "'voicebot models list' shows the role of each",
         )
     return chosen
+
+
+def is_path(model: str) -> bool:
+    """Whether ``model`` is a file or folder on this machine and not a name in the registry."""
+    has_separator = "/" in model or "\\" in model
+    return has_separator and Path(model).expanduser().exists()
 
 
 def _runs(model_engine: str, engine: str) -> bool:
