@@ -223,7 +223,13 @@ def write_tiny_llm(folder: Path, *, seed: int = 0, template: str = "plain") -> N
 
 
 def write_tiny_of_kind(
-    folder: Path, kind: str, *, seed: int = 0, template: str = "plain", shards: bool = False
+    folder: Path,
+    kind: str,
+    *,
+    seed: int = 0,
+    template: str = "plain",
+    shards: bool = False,
+    layers: int = _LAYERS,
 ) -> None:
     """Write a tiny model of another architecture, as transformers makes and saves it.
 
@@ -233,11 +239,12 @@ def write_tiny_of_kind(
         seed: of the weights.
         template: one of ``TEMPLATES``.
         shards: spread the weights over several files.
+        layers: how many layers.
     """
     import torch  # noqa: PLC0415 - only where needed
     from transformers import CONFIG_MAPPING, AutoModelForCausalLM  # noqa: PLC0415
 
-    settings = _COMMON | KINDS[kind]
+    settings = _COMMON | KINDS[kind] | {"num_hidden_layers": layers}
     model_type = settings.pop("model_type", kind)
     torch.manual_seed(seed)
     config = CONFIG_MAPPING[model_type](**settings)

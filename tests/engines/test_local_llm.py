@@ -243,6 +243,7 @@ class FixedNetwork:
 
     def __init__(self, folder: Path, script: list[int]) -> None:
         self.script = script
+        self.reads_in_pieces = True
         self.vocabulary = int(read_json(folder / "config.json")["vocab_size"])
 
     def keep(self, count: int) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from voicebot.engines.out_of_memory import is_out_of_memory, out_of_memory
 from voicebot.errors import ModelDamagedError
 from voicebot.models.quiet_transformers import quiet_transformers
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import numpy as np
     import torch
     from numpy.typing import NDArray
 
@@ -22,6 +23,11 @@ __all__ = ["CausalNetwork", "TransformersNetwork"]
 
 class CausalNetwork(Protocol):
     """Reads tokens one after the other and predicts what follows."""
+
+    @property
+    def reads_in_pieces(self) -> bool:
+        """Whether a prompt is read as quickly in pieces as at once."""
+        ...
 
     def keep(self, count: int) -> int:
         """Forget all but the first ``count`` tokens read; gives how many are really kept."""
@@ -123,6 +129,11 @@ class TransformersNetwork:
                 raise out_of_memory() from error
             raise
 
+    @property
+    def reads_in_pieces(self) -> bool:
+        """See :class:`CausalNetwork`."""
+        return self._is_plain
+
     def keep(self, count: int) -> int:
         """See :class:`CausalNetwork`; models with a recurrent state keep all or nothing."""
         if count >= self._length:
@@ -162,6 +173,11 @@ class TransformersNetwork:
         """See :class:`CausalNetwork`."""
         import torch  # noqa: PLC0415 - heavy, loaded already
 
+        if self._length and len(token_ids) > 1 and not self._is_plain:
+            # transformers' recurrent layers take a state over for one token at a time only.
+            rows_of_each = [self.read([token_id], [0]) for token_id in token_ids]
+            chosen: NDArray[np.float32] = np.concatenate([rows_of_each[at] for at in logits_at])
+            return chosen
         with torch.inference_mode():
             device = self._model.device
             logits = self._model(

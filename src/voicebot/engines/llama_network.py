@@ -134,6 +134,11 @@ class LlamaNetwork:
                 f"cannot load the language model in {path}: {error}", "fetch the model again"
             ) from error
 
+    @property
+    def reads_in_pieces(self) -> bool:
+        """See :class:`voicebot.engines.causal_network.CausalNetwork`."""
+        return True
+
     def keep(self, count: int) -> int:
         """See :class:`voicebot.engines.causal_network.CausalNetwork`."""
         self._length = min(self._length, count)

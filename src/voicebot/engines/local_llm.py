@@ -330,10 +330,11 @@ class LocalLlm:
             reusable = reusable_length(self._read_ids, ids, first_needed)
         self._keep(reusable)
         cached = len(self._read_ids)
+        piece = _READ_AT_ONCE if self._network.reads_in_pieces else len(ids)
         while (begin := len(self._read_ids)) < len(ids):
             if stop is not None and stop.is_set():
                 return None
-            end = min(begin + _READ_AT_ONCE, len(ids))
+            end = min(begin + piece, len(ids))
             wants_turn_end = heard is not None and not known and begin <= len(heard) - 1 < end
             places = [len(heard) - 1 - begin] if heard is not None and wants_turn_end else []
             logits = self._read(ids[begin:end], [*places, end - 1 - begin])

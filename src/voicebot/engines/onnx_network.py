@@ -92,6 +92,11 @@ class OnnxNetwork:
                 f"cannot load {path / GRAPH_NAME}: {error}", "fetch the model again"
             ) from error
 
+    @property
+    def reads_in_pieces(self) -> bool:
+        """See :class:`voicebot.engines.causal_network.CausalNetwork`."""
+        return True
+
     def keep(self, count: int) -> int:
         """See :class:`voicebot.engines.causal_network.CausalNetwork`."""
         self._length = min(self._length, count)
