@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 
+from tiny_llm import tiny
 from voicebot.engines.causal_network import TransformersNetwork
 from voicebot.engines.llama_network import LlamaNetwork
 from voicebot.engines.local_llm import LocalLlm
@@ -22,6 +21,7 @@ from voicebot.models.model_json import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     MakeFolder = Callable[..., Path]
 
@@ -35,16 +35,6 @@ RECURRENT = ("mamba", "falcon_h1")
 TOKENS = [(37 * i + 5) % 380 for i in range(80)]
 SYSTEM = Message("system", "Answer in one short sentence.")
 NEVER = threading.Event()
-
-
-def tiny() -> Any:
-    path = Path(__file__).parents[2] / "tools" / "make_tiny_llm.py"
-    spec = importlib.util.spec_from_file_location("make_tiny_llm", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

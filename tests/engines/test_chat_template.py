@@ -8,7 +8,8 @@ from voicebot.errors import EngineError, ModelDamagedError
 
 TALK = [Message("system", "be brief"), Message("user", "a"), Message("user", "b")]
 STRICT = (
-    "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+    "{% for m in messages %}"
+    "{% if m.role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
     "{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('alternate') }}"
     "{% endif %}[{{ m.role }}]{{ m.content }}{% endfor %}"
 )

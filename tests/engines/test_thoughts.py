@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,7 +45,7 @@ def test_it_makes_no_difference_how_the_text_is_cut(
     text, expected = case
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
     bounds = [0, *cuts, len(text)]
-    assert spoken(*(text[a:b] for a, b in zip(bounds, bounds[1:], strict=False))) == expected
+    assert spoken(*(text[a:b] for a, b in pairwise(bounds))) == expected
 
 
 def test_text_is_given_as_soon_as_it_is_certain() -> None:

@@ -198,14 +198,15 @@ class LocalLlm:
         if prefilled is None or written is None:
             return
         yield prefilled
-        index = spoken = 0
+        index = spoken = hidden = 0
         while spoken < self._max_tokens and not stop.is_set():
             if index == len(written.pieces) and not self._write_one(written):
                 break
             piece = written.pieces[index]
             index += 1
-            spoken += not piece.is_hidden
-            if index - spoken > self._max_thought_tokens:
+            spoken += piece.is_spoken
+            hidden += piece.is_hidden
+            if hidden > self._max_thought_tokens:
                 return
             yield TextPiece(piece.text, 1)
         if index == len(written.pieces) and not stop.is_set() and (held := written.held_text()):

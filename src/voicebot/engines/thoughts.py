@@ -63,6 +63,11 @@ class ThoughtFilter:
         """Whether what comes next belongs to a thought."""
         return self._depth > 0
 
+    @property
+    def is_undecided(self) -> bool:
+        """Whether text is held back that may begin a marker."""
+        return bool(self._held) and not self._depth
+
     def feed(self, piece: str) -> str:
         """Take the next piece; give what is certain to be spoken, maybe nothing."""
         if not self._held and not self._depth and self._has_given and not _BEGINNING.search(piece):

@@ -25,10 +25,13 @@ class WrittenPiece:
     Attributes:
         text: to be spoken; may be empty.
         is_hidden: the token belongs to a thought.
+        is_spoken: it counts as a part of what is spoken; neither of the two as long as it may
+            belong to the beginning of a thought.
     """
 
     text: str
     is_hidden: bool
+    is_spoken: bool
 
 
 class WrittenReply:
@@ -68,7 +71,9 @@ class WrittenReply:
         spoken = self._filter.feed(self._decoder.add(token_id) if text is None else text)
         self.token_ids.append(token_id)
         is_hidden = self._filter.is_hidden
-        self.pieces.append(WrittenPiece(spoken, was_hidden or is_hidden))
+        in_thought = was_hidden or is_hidden
+        is_spoken = not (in_thought or self._filter.is_undecided)
+        self.pieces.append(WrittenPiece(spoken, in_thought, is_spoken))
         if was_hidden and not is_hidden:
             self._spoken_from = len(self.token_ids)
 
