@@ -56,6 +56,7 @@ def _local(choice: StageChoice, settings: Settings, store: ModelStore) -> Callab
             precision=settings.llm.precision,
             device=settings.llm.device,
             network=cast("NetworkChoice", choice.engine),
+            compiles=settings.llm.compile,
             max_thought_tokens=settings.llm.max_thought_tokens,
             sampling=Sampling(
                 temperature=settings.llm.temperature,

@@ -88,8 +88,17 @@ class TransformersNetwork:
         self._length = 0
 
     @classmethod
-    def load(cls, path: Path, *, dtype: torch.dtype, device: str = "cpu") -> TransformersNetwork:
+    def load(
+        cls, path: Path, *, dtype: torch.dtype, device: str = "cpu", compiles: bool = False
+    ) -> TransformersNetwork:
         """Load the safetensors and config.json in folder ``path``.
+
+        Args:
+            path: the folder.
+            dtype: of the weights.
+            device: a torch device.
+            compiles: compile the step of one token, if the device is CUDA and the model allows it
+                (:class:`voicebot.engines.compiled_network.CompiledNetwork`).
 
         Raises:
             ModelDamagedError: they cannot be read, or do not hold all weights.
@@ -123,7 +132,13 @@ class TransformersNetwork:
                 "fetch the model again",
             )
         try:
-            return cls(model.eval().to(device))
+            model = model.eval().to(device)
+            if compiles and device == "cuda":
+                from voicebot.engines import compiled_network  # noqa: PLC0415 - derives from this
+
+                if compiled_network.can_be_compiled(model):
+                    return compiled_network.CompiledNetwork(model)
+            return cls(model)
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
                 raise out_of_memory() from error
@@ -161,11 +176,9 @@ class TransformersNetwork:
         frequencies = self._model.base_model.rotary_emb.inv_freq.double().cpu().numpy()
         with torch.inference_mode():
             for layer in self._cache.layers:
-                keys = turned_back(layer.keys[..., end:, :], frequencies, end - begin)
-                layer.keys = torch.cat([layer.keys[..., :begin, :], keys], dim=-2)
-                layer.values = torch.cat(
-                    [layer.values[..., :begin, :], layer.values[..., end:, :]], dim=-2
-                )
+                keys = turned_back(layer.keys[..., end : self._length, :], frequencies, end - begin)
+                values = layer.values[..., end : self._length, :].clone()
+                self._replace(layer, begin, keys, values, end - begin)
         self._length -= end - begin
         return True
 
@@ -180,7 +193,7 @@ class TransformersNetwork:
             return chosen
         with torch.inference_mode():
             device = self._model.device
-            logits = self._model(
+            logits = self._forward(
                 torch.tensor([list(token_ids)], device=device),
                 use_cache=True,
                 # A tensor of indices: the output matrix is the dearest one, so no row too many.
@@ -190,6 +203,23 @@ class TransformersNetwork:
             self._length += len(token_ids)
             rows: NDArray[np.float32] = logits.float().cpu().numpy()
             return rows
+
+    def _forward(self, token_ids: torch.Tensor, **arguments: Any) -> Any:
+        return self._model(token_ids, **arguments)
+
+    def _replace(
+        self,
+        layer: Any,
+        begin: int,
+        keys: torch.Tensor,
+        values: torch.Tensor,
+        removed: int,  # noqa: ARG002 - caches of fixed size count for themselves
+    ) -> None:
+        """Let ``keys`` and ``values`` follow the first ``begin`` of a layer, and nothing else."""
+        import torch  # noqa: PLC0415 - heavy, loaded already
+
+        layer.keys = torch.cat([layer.keys[..., :begin, :], keys], dim=-2)
+        layer.values = torch.cat([layer.values[..., :begin, :], values], dim=-2)
 
     def _new_cache(self) -> Any:
         from transformers import DynamicCache  # noqa: PLC0415 - takes seconds

@@ -16,6 +16,7 @@ import numpy as np
 from voicebot.engines.causal_network import TransformersNetwork
 from voicebot.engines.chat_prompt import ChatPrompt, PromptTokens
 from voicebot.engines.checkpoint import checked_config
+from voicebot.engines.compiled_network import COMPILED_CONTEXT_TOKENS
 from voicebot.engines.context_window import ContextWindow
 from voicebot.engines.onnx_network import OnnxNetwork
 from voicebot.engines.out_of_memory import is_out_of_memory, out_of_memory
@@ -120,6 +121,7 @@ class LocalLlm:
         precision: Precision = "int8",
         device: DeviceChoice = "cpu",
         network: NetworkChoice = "auto",
+        compiles: bool = False,
         max_thought_tokens: int = 512,
         sampling: Sampling = GREEDY,
         opening_messages: int = 0,
@@ -142,6 +144,7 @@ class LocalLlm:
             device: where torch and transformers compute; the ONNX graph and the plain network run
                 on the processor. ``auto`` leaves a small model's graph there.
             network: what does the arithmetic.
+            compiles: compile transformers' step of one token, on CUDA; starting takes longer.
             max_thought_tokens: see the class.
             sampling: see the class.
             opening_messages: see the class.
@@ -167,12 +170,21 @@ class LocalLlm:
             loaded = OnnxNetwork.load(path, threads=threads)
         else:
             loaded = _torch_network(
-                path, config, network, threads=threads, precision=precision, device=place
+                path,
+                config,
+                network,
+                threads=threads,
+                precision=precision,
+                device=place,
+                compiles=compiles,
             )
         llm = cls(
             loaded,
             prompt,
-            context_tokens=_context_tokens(config),
+            context_tokens=min(
+                _context_tokens(config),
+                COMPILED_CONTEXT_TOKENS if compiles and place == "cuda" else MOST_CONTEXT_TOKENS,
+            ),
             max_tokens=max_tokens,
             max_thought_tokens=max_thought_tokens,
             sampling=sampling,
@@ -442,6 +454,7 @@ def _torch_network(
     threads: int,
     precision: Precision,
     device: str,
+    compiles: bool,
 ) -> CausalNetwork:
     import torch  # noqa: PLC0415 - heavy, so loaded when needed
 
@@ -462,7 +475,7 @@ def _torch_network(
             )
         return LlamaNetwork.load(path, shape, precision=precision)
     dtype = torch.float32 if precision == "float32" else half_precision(device)
-    return TransformersNetwork.load(path, dtype=dtype, device=device)
+    return TransformersNetwork.load(path, dtype=dtype, device=device, compiles=compiles)
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
