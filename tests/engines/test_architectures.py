@@ -220,6 +220,22 @@ def test_when_the_oldest_turns_go_the_others_are_not_read_again(
     assert later.read_tokens < 20
 
 
+def test_if_forgetting_fails_the_prompt_is_read_anew(
+    make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    llm, said = load(make_folder("llama"), network="torch"), exchanges(10)
+    expected = reply(llm, SYSTEM, *said[8:], Message("user", "and now"))[1]
+    llm.prepare([SYSTEM, *said])
+
+    def fail(begin: int, end: int) -> bool:
+        raise RuntimeError(f"out of memory between {begin} and {end}")
+
+    monkeypatch.setattr(llm._network, "forget", fail)
+    first, text = reply(llm, SYSTEM, *said[8:], Message("user", "and now"))
+    assert text == expected
+    assert first.cached_tokens == 0
+
+
 def test_a_conversation_may_outgrow_the_context(make_folder: MakeFolder) -> None:
     llm = load(make_folder("llama"), opening_messages=1)
     assert llm.prompt_budget_tokens == 1024 - 8

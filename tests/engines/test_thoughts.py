@@ -11,7 +11,7 @@ from voicebot.engines.thoughts import ThoughtFilter, close_open_thought, shown_i
 
 def spoken(*pieces: str) -> str:
     thoughts = ThoughtFilter()
-    return "".join([*(thoughts.feed(piece) for piece in pieces), thoughts.flush()])
+    return "".join([*(thoughts.feed(piece) for piece in pieces), thoughts.held_text()])
 
 
 CASES = [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from voicebot.engines.out_of_memory import is_out_of_memory, out_of_memory
-from voicebot.errors import ModelDamagedError
+from voicebot.errors import ModelDamagedError, ModelError
 from voicebot.models.quiet_transformers import quiet_transformers
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ class TransformersNetwork:
 
         Raises:
             ModelDamagedError: they cannot be read, or do not hold all weights.
+            ModelError: a package that reads them is missing.
             EngineError: there is not enough memory.
         """
         import transformers  # noqa: PLC0415 - takes seconds
@@ -122,8 +123,11 @@ class TransformersNetwork:
             except Exception as error:
                 if is_out_of_memory(error):
                     raise out_of_memory() from error
+                what = f"cannot load the language model in {path}: {_first_line(error)}"
+                if isinstance(error, ImportError):  # a quantisation that a package of its own reads
+                    raise ModelError(what, "choose plain safetensors, or GGUF") from error
                 raise ModelDamagedError(
-                    f"cannot load the language model in {path}: {error}", "fetch the model again"
+                    what, "fetch the model again, or choose one that transformers knows"
                 ) from error
         if report["missing_keys"]:
             # transformers would fill them with random numbers and go on.
@@ -229,3 +233,8 @@ class TransformersNetwork:
         # Layers with a sliding window are given all keys, and mask them: so the cache can go back
         # to any earlier token, for the price of memory.
         return DynamicCache() if self._is_plain else of_model
+
+
+def _first_line(error: Exception) -> str:
+    """The first line of what transformers explains at length."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -8,6 +8,7 @@ been dropped, what is said behind them is taken over as well.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -42,6 +43,8 @@ __all__ = ["LocalLlm", "NetworkChoice"]
 
 NetworkChoice: TypeAlias = Literal["auto", "onnx", "torch", "transformers"]
 """``auto`` takes the fastest implementation that the model's files and architecture allow."""
+
+_log = logging.getLogger("voicebot.engines")
 
 _READ_AT_ONCE = 64
 """Tokens read between two looks at the stop flag."""
@@ -202,7 +205,7 @@ class LocalLlm:
         If ``stop`` is set before the prompt is read, nothing is yielded; what was read stays.
 
         Raises:
-            EngineError: the conversation is too long for the model, or its computation failed.
+            EngineError: the system prompt is too long for the model, or its computation failed.
         """
         prompt = self._fitting_prompt(messages)
         prefilled = self._begin(prompt, stop)
@@ -245,7 +248,7 @@ class LocalLlm:
             What ``generate`` would yield first; None if ``stop`` was set meanwhile.
 
         Raises:
-            EngineError: the conversation is too long for the model, or its computation failed.
+            EngineError: the system prompt is too long for the model, or its computation failed.
         """
         prompt = self._fitting_prompt(messages)
         prefilled = self._begin(prompt, stop)
@@ -339,7 +342,9 @@ class LocalLlm:
         if stop is not None and stop.is_set():
             return None
         reusable = reusable_length(self._read_ids, ids, first_needed)
-        if len(ids) - reusable > _READ_AT_ONCE and self._close_gap(ids, reusable):
+        is_common = reusable != first_needed
+        if is_common and len(ids) - reusable > _READ_AT_ONCE:
+            self._close_gap(ids, reusable)
             reusable = reusable_length(self._read_ids, ids, first_needed)
         self._keep(reusable)
         cached = len(self._read_ids)
@@ -356,16 +361,22 @@ class LocalLlm:
                 self._turn_end = _TurnEnd(heard, min(1.0, float(mass)))
         return Prefilled(self._told(prompt), read_tokens=len(ids) - cached, cached_tokens=cached)
 
-    def _close_gap(self, ids: tuple[int, ...], prefix_length: int) -> bool:
+    def _close_gap(self, ids: tuple[int, ...], prefix_length: int) -> None:
         """Forget what ``ids`` no longer has in its middle, if that saves much reading."""
         gap = dropped_gap(self._read_ids, ids, prefix_length)
         if gap is None or gap.length < _READ_AT_ONCE:
-            return False
-        if not self._network.forget(gap.begin, gap.end):
-            return False
+            return
+        try:
+            if not self._network.forget(gap.begin, gap.end):
+                return
+        except (RuntimeError, MemoryError) as error:
+            # Half of it may be done. What is needed is read again.
+            _log.warning("the language model's cache is read anew: %s", error)
+            self._network.keep(0)
+            self._forget()
+            return
         del self._read_ids[gap.begin : gap.end]
         self._next_logits = None
-        return True
 
     def _keep(self, count: int) -> None:
         if count == len(self._read_ids):

@@ -87,12 +87,11 @@ class ThoughtFilter:
         self._give(rest[: len(rest) - held], given)
         return "".join(given)
 
-    def flush(self) -> str:
-        """The reply is over: what was held back, if it is none of a thought."""
-        given: list[str] = []
-        self._give(self._held, given)
-        self._held = ""
-        return "".join(given)
+    def held_text(self) -> str:
+        """What was held back and, if nothing comes any more, is to be spoken after all."""
+        if self._depth:
+            return ""
+        return self._held if self._has_given else self._held.lstrip()
 
     def _give(self, text: str, given: list[str]) -> None:
         if self._depth:

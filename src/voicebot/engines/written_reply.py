@@ -79,4 +79,4 @@ class WrittenReply:
 
     def held_text(self) -> str:
         """What was held back since it might have begun a thought; for when the reply is over."""
-        return self._filter.flush()
+        return self._filter.held_text()
