@@ -260,7 +260,7 @@ class LlmSettings(_Section):
     )
     top_p: float = Field(
         default=1.0,
-        gt=0.0,
+        ge=0.01,
         le=1.0,
         description="Draw among the likeliest tokens that together have this probability.",
     )
@@ -312,11 +312,11 @@ class LlmSettings(_Section):
     )
     max_tokens: int = Field(default=48, ge=1, le=4096, description="Longest reply.")
     max_thought_tokens: int = Field(
-        default=512,
+        default=256,
         ge=0,
         le=16_384,
-        description="How long a model that thinks before it answers may think; thoughts are never "
-        "spoken and do not count for max_tokens.",
+        description="How long a model that thinks before it answers may think; then its thought is "
+        "ended for it. Thoughts are never spoken and do not count for max_tokens.",
     )
     history_tokens: int = Field(
         default=1500,

@@ -99,9 +99,28 @@ def test_only_what_is_spoken_counts_for_the_limit(folder: Path) -> None:
 
 def test_a_thought_without_end_is_no_answer(folder: Path) -> None:
     assert text_of(pieces(saying(folder, "<think>abcdefghijklmnop"))) == ""
-    capped = pieces(saying(folder, "<think>abcdefghijklmnop", max_thought_tokens=9))
-    assert text_of(capped) == ""
-    assert 9 <= len(capped) < 20
+
+
+@pytest.mark.parametrize(
+    "opening", ["<think>", "<think>a<think>", "<|channel|>analysis<|message|>"]
+)
+def test_a_thought_that_takes_too_long_is_ended_and_what_follows_is_the_answer(
+    folder: Path, opening: str
+) -> None:
+    thought = "bcdfghjklmnpqrstvwxzBCDFGHJKLMNPQRSTV"
+    llm = saying(folder, opening + thought + "ZZZ", max_thought_tokens=20)
+    said = pieces(llm)
+    assert text_of(said).endswith("VZZZ")
+    assert "b" not in text_of(said)
+    assert said == pieces(llm)  # a draft that is made again
+    assert llm._written is not None
+    assert list(llm._written.prompt_ids) == llm._read_ids[: len(llm._written.prompt_ids)]
+
+
+def test_who_thinks_on_after_that_has_no_answer(folder: Path) -> None:
+    said = pieces(saying(folder, "<think>qrst<think>uvw<think>xyz", max_thought_tokens=2))
+    assert "x" not in text_of(said)
+    assert "u" not in text_of(said)
 
 
 def test_what_looks_like_a_thought_and_is_none_is_spoken(folder: Path) -> None:

@@ -134,6 +134,11 @@ class ChatPrompt:
             index = next((i for i, (start, stop) in spans if stop == end and start < stop), None)
         return PromptTokens(tuple(encoding.ids), index)
 
+    def encode(self, text: str) -> list[int]:
+        """Token ids of ``text``, special tokens recognised."""
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of ``token_ids``, special tokens left out."""
         return self._tokenizer.decode(token_ids, skip_special_tokens=True)

@@ -79,7 +79,8 @@ class LocalLlm:
         prompt: the model's tokenizer and chat template.
         context_tokens: how many tokens the network can attend to.
         max_tokens: the most tokens of a reply, thoughts not counted.
-        max_thought_tokens: the most tokens of its thoughts; a reply that needs more has no text.
+        max_thought_tokens: the most tokens of its thoughts; then they are ended for the model,
+            which goes on with its answer (Muennighoff et al., "s1", 2025).
         sampling: how tokens are chosen.
         opening_messages: so many messages at the start of every conversation are never dropped.
         keep_cache: whether what was read for one prompt serves the next; only measurements do
@@ -93,7 +94,7 @@ class LocalLlm:
         *,
         context_tokens: int,
         max_tokens: int,
-        max_thought_tokens: int = 512,
+        max_thought_tokens: int = 256,
         sampling: Sampling = GREEDY,
         opening_messages: int = 0,
         keep_cache: bool = True,
@@ -125,7 +126,7 @@ class LocalLlm:
         device: DeviceChoice = "cpu",
         network: NetworkChoice = "auto",
         compiles: bool = False,
-        max_thought_tokens: int = 512,
+        max_thought_tokens: int = 256,
         sampling: Sampling = GREEDY,
         opening_messages: int = 0,
         keep_cache: bool = True,
@@ -215,14 +216,12 @@ class LocalLlm:
         yield prefilled
         index = spoken = hidden = 0
         while spoken < self._max_tokens and not stop.is_set():
-            if index == len(written.pieces) and not self._write_one(written):
+            if index == len(written.pieces) and not self._write_on(written, hidden):
                 break
             piece = written.pieces[index]
             index += 1
             spoken += piece.is_spoken
             hidden += piece.is_hidden
-            if hidden > self._max_thought_tokens:
-                return
             yield TextPiece(piece.text, 1)
         if index == len(written.pieces) and not stop.is_set() and (held := written.held_text()):
             yield TextPiece(held, 0)
@@ -299,6 +298,26 @@ class LocalLlm:
         while written is not None and len(written.token_ids) < tokens:
             if (stop is not None and stop.is_set()) or not self._write_one(written):
                 return
+
+    def _write_on(self, written: WrittenReply, thought_tokens: int) -> bool:
+        """Write what comes next, ending a thought that is too long; False if the reply is over."""
+        is_too_long = thought_tokens >= self._max_thought_tokens
+        ending = written.thought_ending() if is_too_long else ""
+        if not ending:
+            return self._write_one(written)
+        ids = self._prompt.encode(ending)
+        position = len(written.prompt_ids) + len(written.token_ids)
+        if written.is_thought_ended or position + len(ids) >= self._context_tokens:
+            written.is_over = True  # It has been told to answer once, and thinks on.
+            return False
+        if len(self._read_ids) != position - 1:  # Its last token may not have been read yet.
+            self._check_undisturbed(position)
+        unread = [*written.prompt_ids, *written.token_ids, *ids][len(self._read_ids) :]
+        self._read(unread, [len(unread) - 1])
+        for token_id in ids:
+            written.add(token_id)
+        written.is_thought_ended = True
+        return True
 
     def _write_one(self, written: WrittenReply) -> bool:
         """Write the next token of a reply; False if it is over."""

@@ -31,6 +31,8 @@ _PAIRS = (
     ("<|inner_prefix|>", "<|inner_suffix|>"),  # Apertus
     ("\u25c1think\u25b7", "\u25c1/think\u25b7"),  # Kimi
 )
+_ENDS = dict(_PAIRS)
+_CHANNEL_CHANGE = "<|end|><|start|>assistant"
 _ANSWER_BEGINS = "<|channel|>final<|message|>"
 _MARKERS = (
     *(_Marker(text, step) for pair in _PAIRS for text, step in zip(pair, (1, -1), strict=True)),
@@ -55,6 +57,7 @@ class ThoughtFilter:
 
     def __init__(self) -> None:
         self._depth = 0
+        self._opening = ""
         self._held = ""
         self._has_given = False
 
@@ -68,6 +71,14 @@ class ThoughtFilter:
         """Whether text is held back that may begin a marker."""
         return bool(self._held) and not self._depth
 
+    def ending(self) -> str:
+        """What ends the thought that is open, as the model would write it; empty if none is."""
+        if not self._depth:
+            return ""
+        if self._opening not in _ENDS:
+            return _CHANNEL_CHANGE + _ANSWER_BEGINS
+        return "\n" + _ENDS[self._opening] * self._depth + "\n\n"
+
     def feed(self, piece: str) -> str:
         """Take the next piece; give what is certain to be spoken, maybe nothing."""
         if not self._held and not self._depth and self._has_given and not _BEGINNING.search(piece):
@@ -79,6 +90,8 @@ class ThoughtFilter:
         for found in _FIND.finditer(text):
             self._give(text[begin : found.start()], given)
             step = _STEPS[found.group()]
+            if step > 0:
+                self._opening = found.group()
             self._depth = max(0, self._depth + step) if step else 0
             begin = found.end()
         rest = text[begin:]

@@ -53,6 +53,7 @@ class WrittenReply:
         self.token_ids: list[int] = []
         self.pieces: list[WrittenPiece] = []
         self.is_over = False
+        self.is_thought_ended = False  # by the engine, since it took too long
         self._decoder = PieceDecoder(decode)
         self._marker_texts = marker_texts
         self._filter = ThoughtFilter()
@@ -76,6 +77,10 @@ class WrittenReply:
         self.pieces.append(WrittenPiece(spoken, in_thought, is_spoken))
         if was_hidden and not is_hidden:
             self._spoken_from = len(self.token_ids)
+
+    def thought_ending(self) -> str:
+        """What ends the thought in which the reply stands; empty if it stands in none."""
+        return self._filter.ending()
 
     def held_text(self) -> str:
         """What was held back since it might have begun a thought; for when the reply is over."""
