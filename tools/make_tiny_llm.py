@@ -105,6 +105,14 @@ KINDS: dict[str, dict[str, Any]] = {
     "gemma3_text": {"sliding_window": 48, "layer_types": ["sliding_attention", "full_attention"]},
     "gpt_neox": {},
     "mamba": {"state_size": 8},
+    "bamba": {
+        "mamba_n_heads": 4,
+        "mamba_d_head": 16,
+        "mamba_d_state": 8,
+        "attn_layer_indices": [1],
+    },
+    "lfm2": {"layer_types": ["conv", "full_attention"]},
+    "qwen3_5_text": {"layer_types": ["linear_attention", "full_attention"]},
     "falcon_h1": {
         "mamba_d_ssm": 32,
         "mamba_n_heads": 2,

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 KINDS = (
     *("llama", "llama3", "qwen2", "qwen3", "mistral", "phi3", "gemma2", "gemma3_text"),
-    *("gpt_neox", "mamba", "falcon_h1"),
+    *("gpt_neox", "mamba", "falcon_h1", "bamba", "lfm2", "qwen3_5_text"),
 )
 LLAMAS = ("llama", "llama3", "qwen2", "qwen3")
 TURNABLE = (*LLAMAS, "mistral", "phi3", "gemma2", "gpt_neox")
-RECURRENT = ("mamba", "falcon_h1")
+RECURRENT = ("mamba", "falcon_h1", "bamba", "lfm2", "qwen3_5_text")
 TOKENS = [(37 * i + 5) % 380 for i in range(80)]
 SYSTEM = Message("system", "Answer in one short sentence.")
 NEVER = threading.Event()

@@ -82,8 +82,10 @@ class TransformersNetwork:
     def __init__(self, model: Any) -> None:
         self._model = model
         # transformers 5.24 renamed the argument, and warns of the old name at every call.
-        renamed = "cache" in inspect.signature(model.forward).parameters
-        self._cache_argument = "cache" if renamed else "past_key_values"
+        arguments = inspect.signature(model.forward).parameters
+        self._cache_argument = "cache" if "cache" in arguments else "past_key_values"
+        # Some models with recurrent layers first count places wrong if they are not told.
+        self._takes_positions = "position_ids" in arguments
         self._cache = self._new_cache()
         self._length = 0
 
@@ -157,8 +159,7 @@ class TransformersNetwork:
         """See :class:`CausalNetwork`; models with a recurrent state keep all or nothing."""
         if count >= self._length:
             return self._length
-        is_croppable = getattr(self._cache, "is_croppable", False)
-        if count and (self._is_plain or (is_croppable and not any(self._cache.is_sliding))):
+        if count and self._is_plain:
             self._cache.crop(count - self._length)
             self._length = count
         else:
@@ -197,12 +198,16 @@ class TransformersNetwork:
             return chosen
         with torch.inference_mode():
             device = self._model.device
+            end = self._length + len(token_ids)
+            places = torch.arange(self._length, end, device=device)[None]
+            positions = {"position_ids": places} if self._takes_positions else {}
             logits = self._forward(
                 torch.tensor([list(token_ids)], device=device),
                 use_cache=True,
                 # A tensor of indices: the output matrix is the dearest one, so no row too many.
                 logits_to_keep=torch.tensor(list(logits_at), dtype=torch.long, device=device),
                 **{self._cache_argument: self._cache},
+                **positions,
             ).logits[0]
             self._length += len(token_ids)
             rows: NDArray[np.float32] = logits.float().cpu().numpy()
