@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from voicebot.engines.out_of_memory import is_out_of_memory, out_of_memory
 from voicebot.errors import ModelDamagedError, ModelError
+from voicebot.models.out_of_memory import is_out_of_memory, out_of_memory
 from voicebot.models.quiet_transformers import quiet_transformers
 
 if TYPE_CHECKING:

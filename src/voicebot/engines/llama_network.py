@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from voicebot.errors import ModelDamagedError
+from voicebot.models.out_of_memory import is_out_of_memory, out_of_memory
 from voicebot.models.rotary import inverse_frequencies
 from voicebot.models.safetensors_files import safetensors_files
 
@@ -129,7 +130,9 @@ class LlamaNetwork:
                 f"the language model in {path} lacks weights: {error.args[0]}",
                 "fetch the model again",
             ) from error
-        except (SafetensorError, OSError, RuntimeError) as error:
+        except (SafetensorError, OSError, RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                raise out_of_memory() from error
             raise ModelDamagedError(
                 f"cannot load the language model in {path}: {error}", "fetch the model again"
             ) from error

@@ -20,7 +20,6 @@ from voicebot.engines.checkpoint import checked_config
 from voicebot.engines.compiled_network import COMPILED_CONTEXT_TOKENS
 from voicebot.engines.context_window import ContextWindow
 from voicebot.engines.onnx_network import OnnxNetwork
-from voicebot.engines.out_of_memory import is_out_of_memory, out_of_memory
 from voicebot.engines.prefix_cache import dropped_gap, reusable_length
 from voicebot.engines.protocols import Message, Prefilled, TextPiece
 from voicebot.engines.sampling import GREEDY, Sampling, chosen_token, drawn_share
@@ -28,6 +27,7 @@ from voicebot.engines.torch_device import DeviceChoice, half_precision, torch_de
 from voicebot.engines.written_reply import WrittenReply
 from voicebot.errors import EngineError
 from voicebot.models.llama_shape import GRAPH_NAME, MOST_CONTEXT_TOKENS, LlamaShape
+from voicebot.models.out_of_memory import is_out_of_memory, out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from voicebot.engines.out_of_memory import is_out_of_memory, out_of_memory
 from voicebot.errors import ModelDamagedError, ModelMissingError
 from voicebot.models.llama_shape import GRAPH_NAME, LlamaShape
 from voicebot.models.model_json import read_json
+from voicebot.models.out_of_memory import is_out_of_memory, out_of_memory
 from voicebot.models.rotary import inverse_frequencies, turn_back
 
 if TYPE_CHECKING:

@@ -49,7 +49,7 @@ def prepared_folder(path: Path) -> Path:
 def add_graph(folder: Path) -> None:
     """Write the graph of a network that has one, if it is not there yet.
 
-    Where the folder cannot be written to, the network runs without, more slowly.
+    Where it cannot be written, or memory is short, the network runs without, more slowly.
 
     Raises:
         ModelDamagedError: the folder's files cannot be read.
@@ -61,12 +61,13 @@ def add_graph(folder: Path) -> None:
     from voicebot.models.llama_onnx import write_llama_onnx  # noqa: PLC0415 (imports torch)
 
     try:
+        # For a moment the weights are in memory twice and more.
         with tempfile.TemporaryDirectory(prefix=".graph-", dir=folder) as scratch:
             file = Path(scratch) / GRAPH_NAME
             _log.info("writing the graph of %s, once", folder)
             if write_llama_onnx(folder, file):
                 file.replace(folder / GRAPH_NAME)
-    except OSError as error:
+    except (OSError, MemoryError) as error:
         _log.warning("%s gets no graph, the model runs without: %s", folder, error)
 
 
