@@ -66,7 +66,7 @@ NOTHING: frozenset[str] = frozenset()
             "en",
             "cpu",
             "faster-whisper-distil-medium.en",
-            "smollm2-1.7b-instruct",
+            "qwen2.5-1.5b-instruct",
             "piper-en-us-lessac-medium",
         ),
         (

@@ -49,6 +49,7 @@ _GPU_MEMORY_SHARE = 0.8
 _GPU_MIN_BYTES = 6 * 1024**3
 _SLOW_GFLOPS = 10.0
 _GPU_BYTES_A_WEIGHT = 2.2
+_GRAPH_MOST_WEIGHTS = 1.6e9  # a larger one's graph does not fit into one file
 _GRAPH_BYTES_A_WEIGHT = 1.2
 """SmolLM2 runs as a graph of eight bits a weight and its scales (docs/language-model.md: 160 MB for
 135 million weights)."""
@@ -156,8 +157,9 @@ def token_ms(model: str, machine: MachineFacts) -> float:
 
 
 def _runs_as_graph(model: str) -> bool:
-    """Whether onnxruntime runs it with few bits a weight; else transformers does."""
-    return model.startswith("smollm2")
+    """Whether onnxruntime runs it with few bits a weight; else torch or transformers does."""
+    is_of_family = model.startswith(("smollm2", "qwen2.5", "qwen3"))
+    return is_of_family and (MODELS[model].parameters or 0) <= _GRAPH_MOST_WEIGHTS
 
 
 def decide(surroundings: Surroundings, language: str) -> AutoChoice:

@@ -332,6 +332,55 @@ class LlmSettings(_Section):
         "takes int8 for bfloat16. The ONNX graph has its own (four or eight bits), so auto takes "
         "it with int8 only.",
     )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        default="auto",
+        description="Where torch and transformers compute the language model: auto takes CUDA, "
+        "then MPS, else the processor, and leaves a small model that has an ONNX graph on the "
+        "processor.",
+    )
+    compile: bool = Field(
+        default=False,
+        description="On CUDA, compile the language model's step of one token into CUDA graphs: "
+        "quicker tokens for a start that takes a minute longer. The context is then at most 4096 "
+        "tokens.",
+    )
+    temperature: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=5.0,
+        description="How freely the next token is drawn; 0 always takes the likeliest.",
+    )
+    top_p: float = Field(
+        default=1.0,
+        ge=0.01,
+        le=1.0,
+        description="Draw among the likeliest tokens that together have this probability.",
+    )
+    top_k: int = Field(
+        default=0,
+        ge=0,
+        le=100_000,
+        description="Draw among this many of the likeliest tokens; 0 is all.",
+    )
+    min_p: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=1.0,
+        description="Draw among tokens at least this share as likely as the likeliest one.",
+    )
+    repetition_penalty: float = Field(
+        default=1.0,
+        ge=0.5,
+        le=2.0,
+        description="Above 1, tokens that the reply already has become less likely.",
+    )
+    seed: int = Field(
+        default=0,
+        ge=-1,
+        le=2**31 - 1,
+        description="With a temperature, the same seed gives the same reply to the same "
+        "conversation; -1 takes another one at each start.",
+    )
     examples: bool = Field(
         default=True,
         description="Show the model three short exchanges before the conversation, so that a small "
@@ -354,6 +403,13 @@ class LlmSettings(_Section):
         "measure what that is worth.",
     )
     max_tokens: int = Field(default=48, ge=1, le=4096, description="Longest reply.")
+    max_thought_tokens: int = Field(
+        default=256,
+        ge=0,
+        le=16_384,
+        description="How long a model that thinks before it answers may think; then its thought is "
+        "ended for it. Thoughts are never spoken and do not count for max_tokens.",
+    )
     history_tokens: int = Field(
         default=1500,
         ge=64,
