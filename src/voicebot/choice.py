@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from voicebot.errors import ConfigError
 from voicebot.models.registry import MODELS, Role, find_model
@@ -12,13 +12,16 @@ from voicebot.models.registry import MODELS, Role, find_model
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from voicebot.config import Settings
+    from voicebot.config import AsrSettings, LlmSettings, Settings, TtsSettings
 
 __all__ = ["ChosenProfile", "StageChoice", "choose_profile"]
 
 _ROLES: Mapping[Role, str] = MappingProxyType(
     {"asr": "recogniser", "llm": "language model", "tts": "voice"}
 )
+
+_SERVERS = frozenset({"openai", "wyoming"})
+"""Engines whose models are on a server and not in the registry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,9 @@ class ChosenProfile:
         llm: the language model.
         tts: the synthesiser.
         reason: one line for the user.
+        asr_fallback: the recogniser that goes on when the first fails, if any.
+        llm_fallback: likewise, the language model.
+        tts_fallback: likewise, the synthesiser.
     """
 
     name: str
@@ -52,16 +58,29 @@ class ChosenProfile:
     llm: StageChoice
     tts: StageChoice
     reason: str
+    asr_fallback: StageChoice | None = None
+    llm_fallback: StageChoice | None = None
+    tts_fallback: StageChoice | None = None
 
     @property
     def models(self) -> tuple[str, ...]:
         """The registry's models that must be here, in the order of the conversation."""
-        stages = (self.asr, self.llm, self.tts)
-        return (
-            "silero-vad-v6",
-            "smart-turn-v3.2",
-            *(stage.model for stage in stages if stage.model in MODELS),
+        return ("silero-vad-v6", "smart-turn-v3.2", *self.models_of("asr", "llm", "tts"))
+
+    def models_of(self, *roles: Role) -> tuple[str, ...]:
+        """The registry's models that the stages of ``roles`` and their fallbacks need."""
+        stages: Mapping[Role, tuple[StageChoice | None, ...]] = {
+            "asr": (self.asr, self.asr_fallback),
+            "llm": (self.llm, self.llm_fallback),
+            "tts": (self.tts, self.tts_fallback),
+        }
+        wanted = (stage for role in roles for stage in stages[role] if stage is not None)
+        names = (
+            stage.model
+            for stage in wanted
+            if stage.engine not in _SERVERS and stage.model in MODELS
         )
+        return tuple(dict.fromkeys(names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +130,40 @@ def choose_profile(settings: Settings) -> ChosenProfile:
         llm=_chosen("llm", stages.llm, settings.llm.engine, settings.llm.model),
         tts=_chosen("tts", stages.tts, settings.tts.engine, settings.tts.model),
         reason=reason,
+        asr_fallback=_fallback("asr", settings.asr),
+        llm_fallback=_fallback("llm", settings.llm),
+        tts_fallback=_fallback("tts", settings.tts),
     )
+
+
+def _fallback(role: Role, section: AsrSettings | LlmSettings | TtsSettings) -> StageChoice | None:
+    """What ``ENGINE:MODEL`` stands for; without a model that of the embedded profile, or any."""
+    if not section.fallback.strip():
+        return None
+    engine, _, model = (part.strip() for part in section.fallback.partition(":"))
+    known = get_args(type(section).model_fields["engine"].annotation)
+    if engine not in known:
+        raise ConfigError(
+            f"{role}.fallback names the engine {engine}, which is not known",
+            f"give one of {', '.join(known)}, with :MODEL behind it if you like",
+        )
+    embedded: StageChoice = getattr(_PROFILES["embedded"], role)
+    if engine in {"auto", embedded.engine}:
+        return _chosen(role, embedded, engine, model)
+    return _chosen(role, StageChoice(engine, ""), engine, model)
 
 
 def _chosen(role: Role, default: StageChoice, engine: str, model: str) -> StageChoice:
     chosen = StageChoice(
         default.engine if engine == "auto" else engine,
-        model or (default.model if engine in {"auto", default.engine} or role == "llm" else ""),
+        model
+        or (
+            default.model
+            if engine in {"auto", default.engine} or (role == "llm" and engine not in _SERVERS)
+            else ""
+        ),
     )
-    if chosen.engine in {"openai", "wyoming"}:
+    if chosen.engine in _SERVERS:
         return chosen
     if not chosen.model:
         fitting = next((one for one in MODELS.values() if _runs(one.engine, chosen.engine)), None)

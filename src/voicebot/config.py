@@ -32,6 +32,7 @@ __all__ = [
     "LlmSettings",
     "ModelsSettings",
     "ReplySettings",
+    "ServersSettings",
     "SettingSpec",
     "Settings",
     "TtsSettings",
@@ -222,6 +223,14 @@ class AsrSettings(_Section):
         default="",
         description="The model's name, as `voicebot models` lists it; empty is the profile's.",
     )
+    url: str = Field(
+        default="tcp://127.0.0.1:10300",
+        description="With engine=wyoming: the address of the server.",
+    )
+    fallback: str = Field(
+        default="",
+        description="ENGINE or ENGINE:MODEL that goes on when the recogniser fails; empty is none.",
+    )
 
 
 class LlmSettings(_Section):
@@ -261,6 +270,25 @@ class LlmSettings(_Section):
         "measure what that is worth.",
     )
     max_tokens: int = Field(default=48, ge=1, le=4096, description="Longest reply.")
+    url: str = Field(
+        default="http://127.0.0.1:8000/v1",
+        description="With engine=openai: the address of the server's API.",
+    )
+    api_key_variable: str = Field(
+        default="OPENAI_API_KEY",
+        description="With engine=openai: the environment variable that holds the server's key, if "
+        "it wants one.",
+    )
+    server_reads_ahead: bool = Field(
+        default=False,
+        description="With engine=openai: let the server read what was understood while the user "
+        "still speaks, by requests for one token; worth it where it keeps a prefix cache.",
+    )
+    fallback: str = Field(
+        default="",
+        description="ENGINE or ENGINE:MODEL that goes on when the language model fails; empty is "
+        "none.",
+    )
     history_tokens: int = Field(
         default=1500,
         ge=64,
@@ -286,6 +314,14 @@ class TtsSettings(_Section):
     model: str = Field(
         default="",
         description="The model's name, as `voicebot models` lists it; empty is the profile's.",
+    )
+    url: str = Field(
+        default="tcp://127.0.0.1:10200",
+        description="With engine=wyoming: the address of the server.",
+    )
+    fallback: str = Field(
+        default="",
+        description="ENGINE or ENGINE:MODEL that goes on when the synthesis fails; empty is none.",
     )
     voice: str = Field(default="en-us", min_length=1, description="The engine's name of the voice.")
     rate_wpm: int = Field(default=175, ge=80, le=450, description="Speed, in words a minute.")
@@ -336,6 +372,28 @@ class ReplySettings(_Section):
         ge=0.1,
         le=600.0,
         description="A stage that gives no sign of life for this long has failed.",
+    )
+
+
+class ServersSettings(_Section):
+    """How servers are waited for, and when an engine that failed is tried again."""
+
+    connect_timeout_s: float = Field(
+        default=2.0, ge=0.05, le=60.0, description="How long a connection may take."
+    )
+    answer_timeout_s: float = Field(
+        default=7.0,
+        ge=0.1,
+        le=600.0,
+        description="How long a server may give no sign of life; at most 0.8 of "
+        "reply.stage_timeout_s counts, or 0.4 where there is a fallback.",
+    )
+    retry_after_s: float = Field(
+        default=10.0,
+        ge=0.0,
+        le=3600.0,
+        description="After a failure the fallback works for this long before the first engine is "
+        "tried again; twice as long after each further failure, up to 32 times.",
     )
 
 
@@ -405,6 +463,7 @@ class Settings(_Section):
     llm: LlmSettings = Field(default_factory=LlmSettings)
     tts: TtsSettings = Field(default_factory=TtsSettings)
     reply: ReplySettings = Field(default_factory=ReplySettings)
+    servers: ServersSettings = Field(default_factory=ServersSettings)
     models: ModelsSettings = Field(default_factory=ModelsSettings)
     bench: BenchSettings = Field(default_factory=BenchSettings)
 

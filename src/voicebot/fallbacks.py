@@ -1,0 +1,75 @@
+"""What engines tell of themselves while a conversation goes on: that another took their place.
+
+Engines work on threads of their own and know nothing of sessions, so what they have to say goes
+through here: from any thread in, on the event loop out.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from voicebot.events import StageFellBack, StageRecovered
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterator
+
+__all__ = ["FallbackReports"]
+
+
+class FallbackReports:
+    """Keeps which stages have fallen back, and passes on what changes.
+
+    One conversation at a time listens. What is in force when it begins to listen is told to it
+    first.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._in_force: dict[str, StageFellBack] = {}
+        self._tell: Callable[[StageFellBack | StageRecovered], None] | None = None
+
+    @property
+    def in_force(self) -> tuple[StageFellBack, ...]:
+        """The stages whose first engine does not work at the moment."""
+        with self._lock:
+            return tuple(self._in_force.values())
+
+    def report(self, event: StageFellBack | StageRecovered) -> None:
+        """Take note of ``event`` and pass it on; to be called from any thread."""
+        with self._lock:
+            if isinstance(event, StageFellBack):
+                self._in_force[event.stage] = event
+            else:
+                self._in_force.pop(event.stage, None)
+            tell = self._tell
+        if tell is not None:
+            tell(event)
+
+    @contextmanager
+    def told_to(
+        self,
+        notify: Callable[[StageFellBack | StageRecovered], None],
+        loop: asyncio.AbstractEventLoop,
+    ) -> Iterator[None]:
+        """Call ``notify`` on ``loop`` with all there is to tell, until the context is left."""
+
+        def tell(event: StageFellBack | StageRecovered) -> None:
+            loop.call_soon_threadsafe(tell_here, event)
+
+        def tell_here(event: StageFellBack | StageRecovered) -> None:
+            if self._tell is tell:
+                notify(event)
+
+        with self._lock:
+            before = list(self._in_force.values())
+            self._tell = tell
+        try:
+            for event in before:
+                notify(event)
+            yield
+        finally:
+            with self._lock:
+                self._tell = None
