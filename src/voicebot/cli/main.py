@@ -53,6 +53,10 @@ class Subcommand:
 SUBCOMMANDS: Mapping[str, Subcommand] = {
     "chat": Subcommand("voicebot.cli.chat:chat_command", "Talk with the bot."),
     "bench": Subcommand("voicebot.cli.bench:bench_command", "Measure how fast it answers."),
+    "serve-wyoming": Subcommand(
+        "voicebot.cli.serve_wyoming:serve_wyoming_command",
+        "Recognise and speak for Home Assistant.",
+    ),
     "models": Subcommand("voicebot.cli.models:models_group", "List, fetch and verify models."),
     "doctor": Subcommand("voicebot.cli.doctor:doctor_command", "Check this machine."),
     "config": Subcommand("voicebot.cli.config:config_command", "Show the effective settings."),

@@ -17,13 +17,13 @@ from voicebot.cli.progress import pull_with_progress
 from voicebot.models.store import ModelStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from voicebot.choice import ChosenProfile
     from voicebot.cli.context import CliContext
     from voicebot.stages import Stages
 
-__all__ = ["Listening", "PreparedModels", "listening", "prepare_models"]
+__all__ = ["Listening", "PreparedModels", "fetch_models", "listening", "prepare_models"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +53,30 @@ def prepare_models(context: CliContext) -> PreparedModels:
     settings = context.settings
     profile = choose_profile(settings)
     context.error_console.print(f"Profile: {profile.name} ({profile.reason})")
+    return PreparedModels(profile, fetch_models(context, profile.models))
+
+
+def fetch_models(context: CliContext, names: Sequence[str]) -> ModelStore:
+    """Bring the models called ``names`` onto this machine.
+
+    Raises:
+        ModelMissingError: a model is not here and ``models.offline`` is set.
+        ModelFetchError: a model cannot be fetched.
+        ModelDamagedError: a model is not what it must be.
+    """
+    settings = context.settings
     store = ModelStore(settings.models.dir)
-    missing = [name for name in profile.models if not store.is_ready(name)]
+    missing = [name for name in names if not store.is_ready(name)]
     if missing and settings.models.offline:
         store.path(missing[0])  # raises what is the matter with it
     for name in missing:
         if (state := store.state(name)) != "absent":
             context.error_console.print(f"The model {name} is {state}: it is fetched again.")
     # A graph is made of what is here, without the network.
-    unfinished = [name for name in profile.models if store.lacks_graph(name)]
+    unfinished = [name for name in names if store.lacks_graph(name)]
     if wanted := [*missing, *(name for name in unfinished if name not in missing)]:
         pull_with_progress(store, wanted, context.error_console)
-    return PreparedModels(profile, store)
+    return store
 
 
 @asynccontextmanager
