@@ -37,6 +37,11 @@ class StageChoice:
     engine: str
     model: str
 
+    @property
+    def is_server(self) -> bool:
+        """Whether a server does the work, with a model that is not in the registry."""
+        return self.engine in _SERVERS
+
 
 @dataclass(frozen=True, slots=True)
 class ChosenProfile:
@@ -75,11 +80,7 @@ class ChosenProfile:
             "tts": (self.tts, self.tts_fallback),
         }
         wanted = (stage for role in roles for stage in stages[role] if stage is not None)
-        names = (
-            stage.model
-            for stage in wanted
-            if stage.engine not in _SERVERS and stage.model in MODELS
-        )
+        names = (stage.model for stage in wanted if not stage.is_server and stage.model in MODELS)
         return tuple(dict.fromkeys(names))
 
 
@@ -163,7 +164,7 @@ def _chosen(role: Role, default: StageChoice, engine: str, model: str) -> StageC
             else ""
         ),
     )
-    if chosen.engine in _SERVERS:
+    if chosen.is_server:
         return chosen
     if not chosen.model:
         fitting = next((one for one in MODELS.values() if _runs(one.engine, chosen.engine)), None)

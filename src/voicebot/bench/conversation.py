@@ -17,7 +17,7 @@ from voicebot.audio.sinks import VirtualSpeaker
 from voicebot.audio.sources import VirtualMicrophone
 from voicebot.bench.hang_up import HangUp
 from voicebot.bench.scoring import MISS_AFTER_S, PlayedTurn, heard_spans, heard_stretches, score
-from voicebot.events import TurnClosed
+from voicebot.events import StageFellBack, StageRecovered, TurnClosed
 from voicebot.session import Session, SessionRules
 
 if TYPE_CHECKING:
@@ -96,6 +96,8 @@ class Conversation:
             notify=self._observe,
         )
         self._closed: list[TurnClosed] = []
+        self._fallen_back: set[str] = set()
+        self._fallbacks: dict[int, tuple[str, ...]] = {}
         self._stopped = self._hung_up = False
         self._end_s = 0.0
         self._starts_s: list[float] = []
@@ -170,6 +172,7 @@ class Conversation:
                     underruns=self._speaker.underruns if is_last else 0,
                     cpu_s=cpu_s / len(turns),
                     is_warmup=is_warmup,
+                    fallbacks=self._fallbacks,
                 )
             )
         return found
@@ -177,8 +180,14 @@ class Conversation:
     def _observe(self, event: Event) -> None:
         if self._hang_up is not None:
             self._hang_up.observe(event)
-        if isinstance(event, TurnClosed):
-            self._closed.append(event)
+        match event:
+            case TurnClosed():
+                self._closed.append(event)
+                self._fallbacks[event.turn] = tuple(self._fallen_back)
+            case StageFellBack(stage=stage):
+                self._fallen_back.add(stage)
+            case StageRecovered(stage=stage):
+                self._fallen_back.discard(stage)
 
     async def _listen(self, running: asyncio.Task[None]) -> None:
         loop = asyncio.get_running_loop()

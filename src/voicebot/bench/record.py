@@ -154,6 +154,7 @@ class TurnRecord:
             silent; None unless the caller began to speak while the bot did.
         cpu_s: processor seconds of the process and its children while the caller was played; the
             turns of a conversation share them equally. None in a file that does not tell.
+        fallbacks: the stages in which a second engine worked when the turn was over.
     """
 
     caller: str
@@ -182,6 +183,7 @@ class TurnRecord:
     warmup: bool = False
     yield_ms: float | None = None
     cpu_s: float | None = None
+    fallbacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

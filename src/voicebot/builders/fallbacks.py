@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["fallback_plan"]
 
-_SERVERS = frozenset({"openai", "wyoming"})
-
 
 def fallback_plan(
     stage: str,
@@ -29,7 +27,7 @@ def fallback_plan(
     Raises:
         ConfigError: the fallback is what has failed.
     """
-    if first == fallback or (first.engine == fallback.engine and first.engine in _SERVERS):
+    if first == fallback or (first.engine == fallback.engine and first.is_server):
         raise ConfigError(
             f"the fallback of the {stage} stage is the engine that it is to stand in for",
             "name another one, or leave it out",

@@ -20,10 +20,13 @@ from voicebot.events import StageFellBack
 from voicebot.fallbacks import FallbackReports
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    from wyoming.info import AsrProgram, TtsProgram
 
     from voicebot.choice import ChosenProfile
     from voicebot.cli.context import CliContext
+    from voicebot.config import Settings
     from voicebot.engines.protocols import Asr, Tts
     from voicebot.events import StageRecovered
     from voicebot.models.store import ModelStore
@@ -136,7 +139,7 @@ async def _serve(
                 asyncio.get_running_loop(),
             )
         )
-        whole = await _loaded(context, profile, store, place, reports, stack)
+        whole = await _loaded(place, stack, _Makers.of(profile, context.settings, store, reports))
         for kind, number in place.ports.items():
             listener = Listener(whole.only(kind), place.access)
             stack.push_async_callback(listener.close)
@@ -147,46 +150,60 @@ async def _serve(
         await asyncio.get_running_loop().create_future()  # until it is told to end
 
 
-async def _loaded(
-    context: CliContext,
-    profile: ChosenProfile,
-    store: ModelStore,
-    place: _Place,
-    reports: FallbackReports,
-    stack: AsyncExitStack,
-) -> Services:
+@dataclass(frozen=True, slots=True)
+class _Makers:
+    """How engines are built, and how clients are told of them."""
+
+    settings: Settings
+    asr: Callable[[], Asr]
+    tts: Callable[[], Tts]
+    recognition: AsrProgram
+    speech: TtsProgram
+
+    @classmethod
+    def of(
+        cls,
+        profile: ChosenProfile,
+        settings: Settings,
+        store: ModelStore,
+        reports: FallbackReports,
+    ) -> _Makers:
+        """Those of a profile."""
+        from voicebot.wyoming_service.offer import (  # noqa: PLC0415  # quick --help
+            recognition_offer,
+            synthesis_offer,
+        )
+
+        return cls(
+            settings,
+            asr_factory(profile.asr, profile.asr_fallback, settings, store, reports),
+            tts_factory(profile.tts, profile.tts_fallback, settings, store, reports),
+            recognition_offer(profile.asr, settings.language),
+            synthesis_offer(profile.tts, settings.tts.voice, settings.language),
+        )
+
+
+async def _loaded(place: _Place, stack: AsyncExitStack, makers: _Makers) -> Services:
     """All that any port offers; ``stack`` closes it."""
-    from voicebot.wyoming_service.client_connection import Services  # noqa: PLC0415
+    from voicebot.wyoming_service.client_connection import Services  # noqa: PLC0415  # quick --help
     from voicebot.wyoming_service.engine_pool import EnginePool  # noqa: PLC0415
-    from voicebot.wyoming_service.offer import recognition_offer, synthesis_offer  # noqa: PLC0415
     from voicebot.wyoming_service.synthesis import SynthesisRules  # noqa: PLC0415
 
-    settings = context.settings
-    timeout_s = settings.reply.stage_timeout_s
+    reply = makers.settings.reply
+    count, timeout_s = place.engine_count, reply.stage_timeout_s
     recognisers: EnginePool[Asr] | None = None
     synthesisers: EnginePool[Tts] | None = None
     sample_rate_hz = 0
     if place.offers("tts"):
-        make_tts = tts_factory(profile.tts, profile.tts_fallback, settings, store, reports)
-        synthesisers = EnginePool(
-            "synthesis", make_tts, place.engine_count, stage_timeout_s=timeout_s
-        )
+        synthesisers = EnginePool("synthesis", makers.tts, count, stage_timeout_s=timeout_s)
         stack.push_async_callback(synthesisers.close)
         sample_rate_hz = (await synthesisers.load()).sample_rate_hz
     if place.offers("asr"):
-        make_asr = asr_factory(profile.asr, profile.asr_fallback, settings, store, reports)
-        recognisers = EnginePool(
-            "recognition", make_asr, place.engine_count, stage_timeout_s=timeout_s
-        )
+        recognisers = EnginePool("recognition", makers.asr, count, stage_timeout_s=timeout_s)
         stack.push_async_callback(recognisers.close)
         await recognisers.load()
-    return Services(
-        recognition_offer(profile.asr, settings.language),
-        recognisers,
-        synthesis_offer(profile.tts, settings.tts.voice, settings.language),
-        synthesisers,
-        SynthesisRules(sample_rate_hz, settings.language, settings.reply.clause_max_characters),
-    )
+    rules = SynthesisRules(sample_rate_hz, makers.settings.language, reply.clause_max_characters)
+    return Services(makers.recognition, recognisers, makers.speech, synthesisers, rules)
 
 
 def _show(context: CliContext, event: StageFellBack | StageRecovered) -> None:

@@ -141,7 +141,8 @@ class WyomingConnection:
     @property
     def is_open(self) -> bool:
         """Whether neither side is known to have closed it."""
-        return not (self._writer.is_closing() or self._reader.at_eof())
+        is_over = self._reader.at_eof() or self._reader.exception() is not None
+        return not (self._writer.is_closing() or is_over)
 
     async def write(self, event: Eventable) -> None:
         """Send an event; waits only while the server takes nothing.

@@ -18,6 +18,7 @@ class ThinkingFilter:
     def __init__(self) -> None:
         self._pending = ""
         self._is_thinking = False
+        self._is_behind_mark = False
 
     def feed(self, piece: str) -> str:
         """The text to be said, now that ``piece`` follows; a mark may be split between pieces."""
@@ -29,21 +30,27 @@ class ThinkingFilter:
             if at < 0:
                 break
             if not self._is_thinking:
-                said.append(self._pending[:at])
+                said.append(self._said(self._pending[:at]))
             self._pending = self._pending[at + len(mark) :]
             self._is_thinking = not self._is_thinking
-            if not self._is_thinking:
-                self._pending = self._pending.lstrip()
+            self._is_behind_mark = not self._is_thinking
         kept = _length_of_begun_mark(self._pending, mark)
         if not self._is_thinking:
-            said.append(self._pending[: len(self._pending) - kept])
+            said.append(self._said(self._pending[: len(self._pending) - kept]))
         self._pending = self._pending[len(self._pending) - kept :]
         return "".join(said)
 
     def flush(self) -> str:
         """What was held back, at the end of the reply."""
         rest, self._pending = self._pending, ""
-        return "" if self._is_thinking else rest
+        return "" if self._is_thinking else self._said(rest)
+
+    def _said(self, text: str) -> str:
+        """Without the white space that sets the thinking apart."""
+        if self._is_behind_mark:
+            text = text.lstrip()
+            self._is_behind_mark = not text
+        return text
 
 
 def _length_of_begun_mark(text: str, mark: str) -> int:
