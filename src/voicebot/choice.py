@@ -150,11 +150,13 @@ def _fallback(role: Role, section: AsrSettings | LlmSettings | TtsSettings) -> S
         )
     embedded: StageChoice = getattr(_PROFILES["embedded"], role)
     if engine in {"auto", embedded.engine}:
-        return _chosen(role, embedded, engine, model)
-    return _chosen(role, StageChoice(engine, ""), engine, model)
+        return _chosen(role, embedded, engine, model, setting="fallback")
+    return _chosen(role, StageChoice(engine, ""), engine, model, setting="fallback")
 
 
-def _chosen(role: Role, default: StageChoice, engine: str, model: str) -> StageChoice:
+def _chosen(
+    role: Role, default: StageChoice, engine: str, model: str, *, setting: str = "model"
+) -> StageChoice:
     chosen = StageChoice(
         default.engine if engine == "auto" else engine,
         model
@@ -171,7 +173,7 @@ def _chosen(role: Role, default: StageChoice, engine: str, model: str) -> StageC
         chosen = StageChoice(chosen.engine, fitting.name if fitting else "")
     if find_model(chosen.model).role != role:
         raise ConfigError(
-            f"{role}.model = {chosen.model} is not a {_ROLES[role]}",
+            f"{role}.{setting} names {chosen.model}, which is not a {_ROLES[role]}",
             "'voicebot models list' shows the role of each",
         )
     return chosen

@@ -31,11 +31,10 @@ class FallbackReports:
         self._in_force: dict[str, StageFellBack] = {}
         self._tell: Callable[[StageFellBack | StageRecovered], None] | None = None
 
-    @property
-    def in_force(self) -> tuple[StageFellBack, ...]:
-        """The stages whose first engine does not work at the moment."""
+    def has_taken_over(self, stage: str) -> bool:
+        """Whether the second engine of ``stage`` works at the moment."""
         with self._lock:
-            return tuple(self._in_force.values())
+            return stage in self._in_force
 
     def report(self, event: StageFellBack | StageRecovered) -> None:
         """Take note of ``event`` and pass it on; to be called from any thread."""

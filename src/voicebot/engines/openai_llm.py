@@ -19,6 +19,7 @@ import openai
 
 from voicebot.engines.private_loop import PrivateLoop
 from voicebot.engines.protocols import Prefilled, TextPiece
+from voicebot.engines.server_url import why_not_connected
 from voicebot.errors import EngineError, EngineStuckError
 from voicebot.text.thinking import ThinkingFilter
 
@@ -422,7 +423,7 @@ class OpenAiLlm:
         cause = error.__cause__
         if isinstance(cause, httpx2.ConnectError):
             return EngineError(
-                f"{self._name} cannot be reached ({_why(cause)})", "start it, or correct llm.url"
+                f"{self._name} cannot be reached ({why_not_connected(cause)})", "start it, or correct llm.url"
             )
         return self._closed_early()
 
@@ -545,16 +546,6 @@ def _retry_after_s(error: Exception) -> float:
         return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
     except (TypeError, ValueError, OverflowError):
         return 0.0
-
-
-def _why(error: BaseException) -> str:
-    """The system's own reason under an error, such as "Connection refused"."""
-    below: BaseException | None = error
-    while below is not None:
-        if isinstance(below, OSError) and below.strerror:
-            return below.strerror
-        below = below.__cause__ or below.__context__
-    return " ".join(str(error).split()) or "no connection"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from voicebot.errors import ConfigError
 
-__all__ = ["HostAndPort", "http_url", "is_loopback", "tcp_address"]
+__all__ = ["HostAndPort", "http_url", "is_loopback", "tcp_address", "why_not_connected"]
 
 
 class HostAndPort(NamedTuple):
@@ -79,3 +80,15 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def why_not_connected(error: BaseException) -> str:
+    """The system's own reason behind a failed connection, such as "Connection refused"."""
+    below: BaseException | None = error
+    while below is not None:
+        if isinstance(below, OSError) and below.errno:
+            # asyncio puts addresses into strerror; getaddrinfo's numbers are not the system's.
+            known = os.strerror(below.errno) if below.errno > 0 else below.strerror
+            return known or str(below)
+        below = below.__cause__ or below.__context__
+    return " ".join(str(error).split()) or "no connection"

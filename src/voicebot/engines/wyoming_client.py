@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from wyoming.event import async_write_event
 from wyoming.info import Describe, Info
 
+from voicebot.engines.server_url import why_not_connected
 from voicebot.engines.wyoming_wire import LONGEST_LINE_BYTES, WyomingFormatError, read_event
 from voicebot.errors import EngineError, EngineStuckError, VoicebotError
 
@@ -131,7 +132,7 @@ class WyomingConnection:
         except (OSError, TimeoutError) as error:
             why = f"no connection within {connect_timeout_s:g} s"
             if not isinstance(error, TimeoutError):
-                why = error.strerror or str(error)
+                why = why_not_connected(error)
             raise EngineError(
                 f"{server} cannot be reached ({why})", f"start it, or correct {setting}"
             ) from None

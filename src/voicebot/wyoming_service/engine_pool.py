@@ -36,7 +36,9 @@ class EnginePool(Generic[EngineT]):
     ) -> None:
         self._factory = factory
         self._workers = [Worker[EngineT](name, timeout_s=stage_timeout_s) for _ in range(count)]
-        self._free: asyncio.Queue[Worker[EngineT]] = asyncio.Queue()
+        self._free: list[Worker[EngineT]] = []
+        # A queue would hand an engine back to whoever asks first after giving it back.
+        self._turns = asyncio.Semaphore(count)
 
     async def load(self) -> EngineT:
         """Build all of them; gives one, to be asked for what never changes.
@@ -46,17 +48,18 @@ class EnginePool(Generic[EngineT]):
         """
         for worker in self._workers:
             await worker.load(self._factory)
-            self._free.put_nowait(worker)
+            self._free.append(worker)
         return self._workers[0].engine
 
     @asynccontextmanager
     async def borrowed(self) -> AsyncIterator[Worker[EngineT]]:
         """An engine's worker, as soon as one is free."""
-        worker = await self._free.get()
-        try:
-            yield worker
-        finally:
-            self._free.put_nowait(worker)
+        async with self._turns:
+            worker = self._free.pop(0)
+            try:
+                yield worker
+            finally:
+                self._free.append(worker)
 
     async def close(self) -> None:
         """Close all engines."""
