@@ -70,7 +70,7 @@ def test_a_key_in_the_clear_is_warned_of(caplog: pytest.LogCaptureFixture) -> No
     ["", "127.0.0.1:8000", "ftp://h/v1", "http://", "http://h:99999/v1", "http://[::1/v1"],
 )
 def test_what_is_no_http_address_is_refused(url: str) -> None:
-    with pytest.raises(ConfigError, match="llm.url is not the address"):
+    with pytest.raises(ConfigError, match=r"llm\.url is not the address"):
         http_url("llm.url", url)
 
 
@@ -84,7 +84,7 @@ def test_an_address_that_holds_secrets_is_refused_and_not_repeated(url: str) -> 
 def test_wyoming_addresses() -> None:
     assert str(tcp_address("asr.url", "tcp://[::1]:10300")) == "[::1]:10300"
     for url in ("tcp://h", "http://h:1", "tcp://:1", "tcp://h:0", "tcp://h:99999", "h:1", ""):
-        with pytest.raises(ConfigError, match="asr.url is not the address"):
+        with pytest.raises(ConfigError, match=r"asr\.url is not the address"):
             tcp_address("asr.url", url)
 
 

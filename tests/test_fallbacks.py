@@ -43,6 +43,9 @@ class Model:
                 yield Prefilled(None, 0, 0)
             yield TextPiece(word + " ", 1)
 
+    def toggle(self) -> None:
+        self.is_down = not self.is_down
+
     def prepare(self, *_: Any) -> Prefilled | None:
         return None
 
@@ -84,8 +87,8 @@ def run(
             now=loop.time,
         )
         engine = FallbackLlm(lambda: first, lambda: Model("I am the second."), plan)
-        loop.call_at(down[0], setattr, first, "is_down", True)
-        loop.call_at(down[1], setattr, first, "is_down", False)
+        for instant_s in down:
+            loop.call_at(instant_s, first.toggle)
         stages = replace(scripted(llm=DrivenLlm(engine)), fallbacks=reports)
         return await converse(TURNS, stages=stages)
 

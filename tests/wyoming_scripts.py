@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from wyoming.asr import Transcript, TranscriptChunk, TranscriptStart
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
-from wyoming.error import Error
 from wyoming.event import async_read_event, async_write_event
 from wyoming.info import (
     AsrModel,
@@ -33,9 +32,19 @@ __all__ = ["ScriptedWyoming", "scripted_wyoming"]
 BY = Attribution("nobody", "http://127.0.0.1")
 PLAIN: dict[str, Any] = {"attribution": BY, "installed": True, "description": None, "version": "1"}
 
+NONSENSE = {
+    "garbage": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    "no_table": b"[1, 2]\n",
+    "huge_payload": b'{"type": "audio-chunk", "payload_length": 99999999999}\n',
+    "negative": b'{"type": "audio-chunk", "payload_length": -1}\n',
+    "huge_line": b"x" * 3_000_000,
+    "error": b'{"type": "error", "data": {"text": "out of memory"}}\n',
+    "odd_format": b'{"type": "audio-start", "data": {"rate": "loud"}}\n',
+}
+
 
 class ScriptedWyoming:
-    """Transcribes to the number of samples; speaks a tone of 10 ms a letter behind 0.1 s of silence.
+    """Transcribes to the number of samples; speaks a second of tone behind 0.1 s of silence.
 
     Attributes:
         mode: how it behaves at the next request.
@@ -71,31 +80,31 @@ class ScriptedWyoming:
         while (event := await async_read_event(reader)) is not None:
             self.log.append(event.type)
             self.events.append(event)
-            match event.type:
-                case "describe":
-                    await self.describe(writer)
-                case "audio-start":
-                    samples = 0
-                    await async_write_event(TranscriptStart().event(), writer)
-                case "audio-chunk":
-                    samples += AudioChunk.from_event(event).samples
-                    if self.mode == "closes_in_audio":
-                        return
-                    if samples >= 8000 and samples - len(event.payload or b"") // 2 < 8000:
-                        for text in ("half a", " second"):
-                            await async_write_event(TranscriptChunk(text).event(), writer)
-                case "audio-stop":
-                    if not await self.trouble(reader, writer):
-                        return
+            if event.type == "describe":
+                await self.describe(writer)
+            elif event.type == "audio-start":
+                samples = 0
+                await async_write_event(TranscriptStart().event(), writer)
+            elif event.type == "audio-chunk":
+                before, samples = samples, samples + AudioChunk.from_event(event).samples
+                await self.hear(writer, before, samples)
+                if self.mode == "closes_in_audio":
+                    return
+            elif event.type in {"audio-stop", "synthesize", "synthesize-stop"}:
+                if not await self.trouble(reader, writer):
+                    return
+                if event.type == "audio-stop":
                     await async_write_event(Transcript(f" {samples} ").event(), writer)
-                    if self.mode != "keeps_open":
-                        return
-                case "synthesize" | "synthesize-stop":
-                    if not await self.trouble(reader, writer):
-                        return
-                    await self.speak(writer)
-                    if self.mode == "closes_behind":
-                        return
+                    return
+                await self.speak(writer)
+                if self.mode == "closes_behind":
+                    return
+
+    @staticmethod
+    async def hear(writer: asyncio.StreamWriter, before: int, samples: int) -> None:
+        if before < 8000 <= samples:
+            for text in ("half a", " second"):
+                await async_write_event(TranscriptChunk(text).event(), writer)
 
     async def describe(self, writer: asyncio.StreamWriter) -> None:
         if self.mode == "odd_info":
@@ -123,38 +132,19 @@ class ScriptedWyoming:
 
     async def trouble(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Misbehave; whether to go on."""
-        match self.mode:
-            case "closes":
-                return False
-            case "closes_once":
-                self.mode = ""
-                return False
-            case "hangs":
-                await reader.read(1)
-                return False
-            case "garbage":
-                writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-            case "no_table":
-                writer.write(b"[1, 2]\n")
-            case "huge_payload":
-                writer.write(b'{"type": "audio-chunk", "payload_length": 99999999999}\n')
-            case "negative":
-                writer.write(b'{"type": "audio-chunk", "payload_length": -1}\n')
-            case "huge_line":
-                writer.write(b"x" * 3_000_000)
-            case "error":
-                await async_write_event(Error("out of memory").event(), writer)
-            case "breaks_off":
-                rate_hz, width, channels = self.format
-                await async_write_event(AudioStart(rate_hz, width, channels).event(), writer)
-                audio = tone(rate_hz)[: rate_hz // 5 * 2]
-                await async_write_event(
-                    AudioChunk(rate_hz, width, channels, audio=audio).event(), writer
-                )
-                return False
-            case "odd_format":
-                writer.write(b'{"type": "audio-start", "data": {"rate": "loud"}}\n')
-        return True
+        if self.mode == "hangs":
+            await reader.read(1)
+        elif self.mode == "closes_once":
+            self.mode = ""
+            return False
+        elif self.mode == "breaks_off":
+            rate_hz, width, channels = self.format
+            await async_write_event(AudioStart(rate_hz, width, channels).event(), writer)
+            audio = tone(rate_hz)[: rate_hz // 5 * 2]
+            event = AudioChunk(rate_hz, width, channels, audio=audio).event()
+            await async_write_event(event, writer)
+        writer.write(NONSENSE.get(self.mode, b""))
+        return self.mode not in {"closes", "hangs", "breaks_off"}
 
     async def speak(self, writer: asyncio.StreamWriter) -> None:
         rate_hz, width, channels = self.format

@@ -134,11 +134,11 @@ def test_a_server_that_stays_broken_is_given_up_in_time(
 @pytest.mark.parametrize(("model", "said"), [("hang", ""), ("hang_mid", "The capital of ")])
 def test_a_hang_ends_in_its_time(server: ChatServerProcess, model: str, said: str) -> None:
     with asking(server, model, timeout_s=0.4) as llm:
-        text = ""
-        with pytest.raises(EngineStuckError, match="no sign of life for 0.4 s"):
-            for item in llm.generate(QUESTION, threading.Event()):
-                text += item.text if isinstance(item, TextPiece) else ""
-        assert text == said
+        heard: list[str] = []
+        items = llm.generate(QUESTION, threading.Event())
+        with pytest.raises(EngineStuckError, match=r"no sign of life for 0\.4 s"):
+            heard.extend(item.text for item in items if isinstance(item, TextPiece))
+        assert "".join(heard) == said
         llm._model = "small"
         assert written(llm)[0] == REPLY
 
@@ -242,7 +242,7 @@ def test_a_server_without_a_list_serves_a_named_model(kind: str) -> None:
         llm = load(server, "small")
         assert written(llm)[0] == REPLY
         llm.close()
-        with pytest.raises(EngineError, match="name one with llm.model"):
+        with pytest.raises(EngineError, match=r"name one with llm\.model"):
             load(server, "")
 
 
@@ -250,12 +250,34 @@ def test_a_server_that_is_down_is_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     place = ChatServer(f"http://127.0.0.1:{port}/v1", "K", 2.0, 5.0)
-    with pytest.raises(EngineError, match=r"cannot be reached .*start it, or correct llm.url"):
+    with pytest.raises(EngineError, match=r"cannot be reached .*start it, or correct llm\.url"):
         OpenAiLlm(place, model="small")
 
 
+def test_a_server_that_went_down_is_given_up_soon() -> None:
+    with chat_server("small") as server:
+        llm = load(server, "small", timeout_s=60.0)
+    begun_s = time.monotonic()
+    with pytest.raises(EngineError, match=r"cannot be reached \(Connection refused\): start it"):
+        written(llm)
+    assert time.monotonic() - begun_s < 30.0  # of the 60 that a server has which is there
+    llm.close()
+
+
+def test_a_busy_server_is_not_waited_for_where_somebody_else_can_answer(
+    server: ChatServerProcess,
+) -> None:
+    llm = OpenAiLlm(ChatServer(server.url, "K", 2.0, 5.0, retry_for_s=0.2), model="small")
+    llm._model = "status_503"
+    before = len(server.log())
+    with pytest.raises(EngineError, match="503"):
+        written(llm)
+    assert len(server.log()) - before <= 3
+    llm.close()
+
+
 def test_a_server_that_hangs_at_load_is_one_line() -> None:
-    with chat_server("hang_list") as server, pytest.raises(EngineStuckError, match="0.3 s"):
+    with chat_server("hang_list") as server, pytest.raises(EngineStuckError, match=r"0\.3 s"):
         load(server, "small", timeout_s=0.3)
 
 

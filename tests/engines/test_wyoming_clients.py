@@ -199,9 +199,9 @@ def test_loading_from_what_is_no_such_server(server: ScriptedWyoming) -> None:
         WyomingAsr(place(server))
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = HostAndPort("127.0.0.1", silent.getsockname()[1])
-        with pytest.raises(EngineStuckError, match="no sign of life for 0.2 s"):
+        with pytest.raises(EngineStuckError, match=r"no sign of life for 0\.2 s"):
             WyomingAsr(WyomingServer(address, "asr.url", 2.0, 0.2))
-    with pytest.raises(EngineError, match=r"cannot be reached .*start it, or correct tts.url"):
+    with pytest.raises(EngineError, match=r"cannot be reached .*start it, or correct tts\.url"):
         WyomingTts(WyomingServer(address, "tts.url", 2.0, 0.2))
 
 

@@ -10,10 +10,27 @@ import asyncio
 import contextlib
 import json
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 REPLY = ["The ", "capital ", "of ", "France ", "is ", "Paris."]
+THOUGHTS = (
+    {"reasoning_content": "Let me "},
+    {"reasoning_content": "see. "},
+    {"content": "<thi"},
+    {"content": "nk>hmm"},
+    {"content": " no</think>\n\n"},
+)
 FOREVER_S = 3600.0
+
+
+@dataclass(frozen=True)
+class HttpRequest:
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    reader: asyncio.StreamReader
+    connection: int
 
 
 class Server:
@@ -28,13 +45,14 @@ class Server:
         connection = self.connections
         try:
             while (line := await reader.readline()).strip():
-                method, path, _ = line.decode().split(" ", 2)
+                _, path, _ = line.decode().split(" ", 2)
                 headers: dict[str, str] = {}
                 while (header := (await reader.readline()).decode().strip()) != "":
                     name, _, value = header.partition(":")
                     headers[name.lower()] = value.strip()
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
-                await self.answer(method, path, headers, body, reader, writer, connection)
+                request = HttpRequest(path, headers, body, reader, connection)
+                await self.answer(request, writer)
         except (ConnectionError, asyncio.IncompleteReadError, _HungUpError):
             pass
         finally:
@@ -42,41 +60,22 @@ class Server:
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
 
-    async def answer(
-        self,
-        method: str,
-        path: str,
-        headers: dict[str, str],
-        body: bytes,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        connection: int,
-    ) -> None:
-        if path == "/log":
+    async def answer(self, request: HttpRequest, writer: asyncio.StreamWriter) -> None:
+        if request.path == "/log":
             plain(writer, 200, "\n".join(json.dumps(entry) for entry in self.log))
             return
-        key = headers.get("authorization", "").removeprefix("Bearer ")
-        entry: dict[str, Any] = {"path": path, "connection": connection, "key": key}
+        key = request.headers.get("authorization", "").removeprefix("Bearer ")
+        entry = {"path": request.path, "connection": request.connection, "key": key}
         self.log.append(entry)
-        if path == "/v1/models":
-            if self.models == ["no_list"]:
-                plain(writer, 404, '{"detail":"Not Found"}')
-            elif self.models == ["no_json"]:
-                plain(writer, 200, "<html>welcome</html>")
-            elif self.models == ["needs_key"] and key != "right":
-                error(writer, 401, f"Incorrect API key provided: {key}")
-            elif self.models == ["hang_list"]:
-                await asyncio.sleep(FOREVER_S)
-            else:
-                data = [{"id": name, "object": "model"} for name in self.models]
-                plain(writer, 200, json.dumps({"object": "list", "data": data}))
+        if request.path == "/v1/models":
+            await self.list_models(key, writer)
             return
-        request = json.loads(body)
-        model = request["model"]
-        entry |= {"request": request, "aborted": False}
+        body = json.loads(request.body)
+        model = body["model"]
+        entry |= {"request": body, "aborted": False}
         self.counts[model] = self.counts.get(model, 0) + 1
-        watching = asyncio.create_task(hung_up(reader))
-        replying = asyncio.create_task(self.reply(model, request, writer))
+        watching = asyncio.create_task(hung_up(request.reader))
+        replying = asyncio.create_task(self.reply(model, body, writer))
         await asyncio.wait({watching, replying}, return_when=asyncio.FIRST_COMPLETED)
         if watching.done():
             entry["aborted"] = True
@@ -86,46 +85,32 @@ class Server:
         await asyncio.wait({watching})
         replying.result()
 
-    async def reply(
-        self, model: str, request: dict[str, Any], writer: asyncio.StreamWriter
-    ) -> None:
-        count = self.counts[model]
-        if model.startswith("status_"):
-            error(writer, int(model[7:]), "told to fail; key was none of your business")
-            return
-        if model == "busy_once" and count == 1:
-            error(writer, 429, "slow down", {"Retry-After": "0.3"})
-            return
-        if model == "busy_long":
-            error(writer, 429, "slow down", {"Retry-After": "3600"})
-            return
-        if model == "broken_once" and count == 1:
-            error(writer, 500, "once")
-            return
-        if model == "reset_once" and count == 1:
-            writer.transport.abort()
-            raise _HungUpError
-        if model == "no_json_error":
-            plain(writer, 500, "<html>Internal Server Error</html>")
-            return
+    async def list_models(self, key: str, writer: asyncio.StreamWriter) -> None:
+        kind = self.models[0]
+        if kind == "hang_list":
+            await asyncio.sleep(FOREVER_S)
+        elif kind == "no_list":
+            plain(writer, 404, '{"detail":"Not Found"}')
+        elif kind == "no_json":
+            plain(writer, 200, "<html>welcome</html>")
+        elif kind == "needs_key" and key != "right":
+            error(writer, 401, f"Incorrect API key provided: {key}")
+        else:
+            data = [{"id": name, "object": "model"} for name in self.models]
+            plain(writer, 200, json.dumps({"object": "list", "data": data}))
+
+    async def reply(self, model: str, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
         if model == "hang":
             await asyncio.sleep(FOREVER_S)
-        if model == "no_stream_options" and "stream_options" in request:
-            error(writer, 400, "stream_options is not supported")
-            return
-        if model == "unknown":
-            error(writer, 404, "The model does not exist")
-            return
-        if not request.get("stream"):
-            usage = {"prompt_tokens": 20, "completion_tokens": 1, "total_tokens": 21}
-            usage |= {"prompt_tokens_details": {"cached_tokens": 15}}  # type: ignore[dict-item]
-            choice = {"index": 0, "finish_reason": "length"}
-            choice["message"] = {"role": "assistant", "content": "The"}
-            done = {"id": "x", "object": "chat.completion", "created": 0, "model": model}
-            plain(writer, 200, json.dumps({**done, "choices": [choice], "usage": usage}))
-            return
-        begin(writer)
-        await self.stream(model, request, writer)
+        if model == "reset_once" and self.counts[model] == 1:
+            writer.transport.abort()
+            raise _HungUpError
+        if not refused(model, body, self.counts[model], writer):
+            if body.get("stream"):
+                begin(writer)
+                await self.stream(model, body, writer)
+            else:
+                plain(writer, 200, json.dumps(one_token(model)))
 
     async def stream(
         self, model: str, request: dict[str, Any], writer: asyncio.StreamWriter
@@ -134,16 +119,11 @@ class Server:
         if model == "closes_before_token" and self.counts[model] == 1:
             writer.transport.abort()
             raise _HungUpError
-        if model == "huge_line":
-            with contextlib.suppress(ConnectionError):
-                while True:
-                    chunk(writer, b"data: " + b"x" * 1_000_000)
-                    await writer.drain()
-        if model == "thinks":
-            for piece in ("Let me ", "see. "):
-                event(writer, {"reasoning_content": piece})
-            for piece in ("<thi", "nk>hmm", " no</think>\n\n"):
-                event(writer, {"content": piece})
+        while model == "huge_line":
+            chunk(writer, b"data: " + b"x" * 1_000_000)
+            await writer.drain()
+        for delta in THOUGHTS if model == "thinks" else ():
+            event(writer, delta)
         for index, piece in enumerate(REPLY):
             if model in ("slow", "small"):
                 await asyncio.sleep(0.05)
@@ -177,6 +157,39 @@ class Server:
                 chunk(writer, b"")
                 await writer.drain()
                 raise _HungUpError
+
+
+def refused(model: str, body: dict[str, Any], count: int, writer: asyncio.StreamWriter) -> bool:
+    """Refuse the request if the model's name says so; whether it did."""
+    if model.startswith("status_"):
+        error(writer, int(model[7:]), "told to fail; key was none of your business")
+    elif (model == "busy_once" and count == 1) or model == "busy_long":
+        wait_s = "0.3" if model == "busy_once" else "3600"
+        error(writer, 429, "slow down", {"Retry-After": wait_s})
+    elif model == "broken_once" and count == 1:
+        error(writer, 500, "once")
+    elif model == "no_json_error":
+        plain(writer, 500, "<html>Internal Server Error</html>")
+    elif model == "no_stream_options" and "stream_options" in body:
+        error(writer, 400, "stream_options is not supported")
+    elif model == "unknown":
+        error(writer, 404, "The model does not exist")
+    else:
+        return False
+    return True
+
+
+def one_token(model: str) -> dict[str, Any]:
+    usage = {"prompt_tokens": 20, "completion_tokens": 1, "total_tokens": 21}
+    message = {"role": "assistant", "content": "The"}
+    return {
+        "id": "x",
+        "object": "chat.completion",
+        "created": 0,
+        "model": model,
+        "choices": [{"index": 0, "finish_reason": "length", "message": message}],
+        "usage": {**usage, "prompt_tokens_details": {"cached_tokens": 15}},
+    }
 
 
 class _HungUpError(Exception):
@@ -234,7 +247,7 @@ def event(
 async def main() -> None:
     server = Server(sys.argv[2:] or ["small"])
     listening = await asyncio.start_server(server.serve, "127.0.0.1", int(sys.argv[1]))
-    print(listening.sockets[0].getsockname()[1], flush=True)
+    print(listening.sockets[0].getsockname()[1], flush=True)  # noqa: T201
     async with listening:
         await listening.serve_forever()
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,5 +33,5 @@ def test_only_what_is_not_thought_is_said(text: str, heard: str) -> None:
 @given(st.text("<think>/ a\n", max_size=40), st.lists(st.integers(0, 40), max_size=5))
 def test_where_it_is_cut_does_not_matter(text: str, cuts: list[int]) -> None:
     places = sorted({0, len(text), *(min(cut, len(text)) for cut in cuts)})
-    pieces = [text[a:b] for a, b in zip(places, places[1:], strict=False)]
+    pieces = [text[a:b] for a, b in itertools.pairwise(places)]
     assert said(pieces) == said([text])

@@ -6,7 +6,7 @@ import asyncio
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pytest
@@ -126,7 +126,7 @@ class Service:
         self.access = options.pop("access", AccessRules())
         self.clients: list[Client] = []
 
-    async def __aenter__(self) -> Service:
+    async def __aenter__(self) -> Self:
         self.asrs: EnginePool[Any] = EnginePool(
             "recognition", lambda: self.asr, 1, stage_timeout_s=5
         )
@@ -499,5 +499,3 @@ def test_a_stranger_is_turned_away() -> None:
         assert await (await service.client()).receive() is None
 
     serve(work, access=Nobody())
-
-

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["llm_factory"]
 
+_RETRY_BEFORE_FALLBACK_S = 0.5
+
 
 def llm_factory(
     choice: StageChoice,
@@ -93,6 +95,7 @@ def _openai(choice: StageChoice, settings: Settings, *, has_fallback: bool) -> C
                 variable,
                 settings.servers.connect_timeout_s,
                 answer_timeout_s(settings, has_fallback=has_fallback),
+                _RETRY_BEFORE_FALLBACK_S if has_fallback else float("inf"),
             ),
             model=choice.model,
             api_key=api_key,

@@ -39,6 +39,7 @@ _IDLE_S = 4.0
 _LARGEST_ANSWER_BYTES = 32 * 1024 * 1024
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
+_NOBODY_THERE_S = 0.5
 _LONGEST_QUOTE = 200
 _NAMES_SHOWN = 8
 _NO_KEY = "none"
@@ -62,12 +63,15 @@ class ChatServer:
         api_key_variable: the environment variable that the key came from, for error lines.
         connect_timeout_s: how long a connection may take.
         answer_timeout_s: how long the first token, with all retries, and each further one may take.
+        retry_for_s: how long a request that failed before its first token is tried again; half a
+            second at most where nobody listens, since a server takes longer to come up.
     """
 
     url: str
     api_key_variable: str
     connect_timeout_s: float
     answer_timeout_s: float
+    retry_for_s: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +317,8 @@ class OpenAiLlm:
     async def _deltas(self, messages: list[dict[str, str]]) -> AsyncGenerator[_Delta, None]:
         """The server's events; tries again as long as no token has come and there is time."""
         loop = asyncio.get_running_loop()
-        deadline_s = loop.time() + self._server.answer_timeout_s
+        begun_s = loop.time()
+        deadline_s = begun_s + self._server.answer_timeout_s
         pause_s = _FIRST_PAUSE_S
         while True:
             has_token = False
@@ -329,7 +334,8 @@ class OpenAiLlm:
                 if not has_token and self._adapts_to(error):
                     continue
                 wait_s = max(pause_s, _retry_after_s(error))
-                if has_token or not _is_passing(error) or loop.time() + wait_s >= deadline_s:
+                give_up_s = min(deadline_s, begun_s + self._retry_for_s(error))
+                if has_token or not _is_passing(error) or loop.time() + wait_s >= give_up_s:
                     raise self._as_engine_error(error) from None
                 _log.info("the language model's server is asked again in %.1f s", wait_s)
                 await asyncio.sleep(wait_s)
@@ -365,6 +371,10 @@ class OpenAiLlm:
                 yield delta
         finally:
             await stream.response.aclose()
+
+    def _retry_for_s(self, error: Exception) -> float:
+        is_nobody_there = isinstance(error.__cause__, httpx2.ConnectError)
+        return min(self._server.retry_for_s, _NOBODY_THERE_S if is_nobody_there else float("inf"))
 
     def _adapts_to(self, error: Exception) -> bool:
         """Whether a request was refused for an option that can be left out or named otherwise."""
@@ -423,7 +433,8 @@ class OpenAiLlm:
         cause = error.__cause__
         if isinstance(cause, httpx2.ConnectError):
             return EngineError(
-                f"{self._name} cannot be reached ({why_not_connected(cause)})", "start it, or correct llm.url"
+                f"{self._name} cannot be reached ({why_not_connected(cause)})",
+                "start it, or correct llm.url",
             )
         return self._closed_early()
 
