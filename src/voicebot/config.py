@@ -289,6 +289,11 @@ class LlmSettings(_Section):
         description="ENGINE or ENGINE:MODEL that goes on when the language model fails; empty is "
         "none.",
     )
+    fallback_reads: bool = Field(
+        default=True,
+        description="With engine=openai and a fallback on this machine: the fallback reads along "
+        "and judges how finished the user's words are, which a server cannot tell.",
+    )
     history_tokens: int = Field(
         default=1500,
         ge=64,

@@ -70,7 +70,7 @@ class Engine:
         self, messages: Sequence[Message], stop: StopFlag, write_tokens: int = 0
     ) -> Prefilled | None:
         self._at("prepare")
-        return Prefilled(0.5, 1, 0)
+        return Prefilled(0.9, 5, 0)
 
     def start(self) -> None:
         self.heard = 0
@@ -103,7 +103,10 @@ class Engine:
 class Stage:
     """A first and a second engine and what is reported of them."""
 
-    def __init__(self, fails_at: str = "", *, first_rate_hz: int = 16_000) -> None:
+    def __init__(
+        self, fails_at: str = "", *, first_rate_hz: int = 16_000, second_reads: bool = False
+    ) -> None:
+        self.second_reads = second_reads
         self.first = Engine("first", fails_at, first_rate_hz)
         self.second = Engine("second")
         self.clock = Clock()
@@ -124,6 +127,7 @@ class Stage:
             "auto:small",
             report=self.events.append,
             retry_after_s=10.0,
+            second_reads=self.second_reads,
             now=self.clock,
         )
         return self.make_first, lambda: self.second, plan
@@ -226,6 +230,29 @@ def test_both_failing_is_the_seconds_error() -> None:
     llm = FallbackLlm(*stage.parts)
     with pytest.raises(EngineError):
         written(llm)
+
+
+@pytest.mark.parametrize("fails_at", ["", "thinking"])
+def test_the_second_model_reads_along_for_the_turns_end(fails_at: str) -> None:
+    stage = Stage(fails_at, second_reads=True)
+    llm = FallbackLlm(*stage.parts)
+    assert llm.prepare(ASKED, threading.Event()) == Prefilled(0.9, 5, 0)
+    assert stage.second.calls == ["prepare"]
+    items = list(llm.generate(ASKED, threading.Event()))
+    assert items[0] == Prefilled(0.9, 5, 0)
+    assert [isinstance(item, Prefilled) for item in items].count(True) == 1
+    text = "".join(item.text for item in items if isinstance(item, TextPiece))
+    assert text == ("I am second." if fails_at else "I am first.")
+
+
+def test_a_second_that_cannot_read_is_no_hindrance() -> None:
+    stage = Stage(second_reads=True)
+    stage.second.fails_at = "prepare"
+    llm = FallbackLlm(*stage.parts)
+    llm.prepare(ASKED, threading.Event())
+    assert stage.first.calls == ["prepare"]
+    assert written(llm) == "I am first."
+    assert stage.told == []
 
 
 def block(samples: int) -> Samples:

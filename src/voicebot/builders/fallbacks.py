@@ -36,5 +36,9 @@ def fallback_plan(
 
     name = f"{fallback.engine}:{fallback.model}" if fallback.model else fallback.engine
     return FallbackPlan(
-        stage, name, report=reports.report, retry_after_s=settings.servers.retry_after_s
+        stage,
+        name,
+        report=reports.report,
+        retry_after_s=settings.servers.retry_after_s,
+        second_reads=settings.llm.fallback_reads and first.is_server and not fallback.is_server,
     )

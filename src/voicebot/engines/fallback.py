@@ -15,6 +15,7 @@ then the first has another chance, at the beginning of a reply, of a turn, of a 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
@@ -54,6 +55,9 @@ class FallbackPlan:
         fallback: what the second engine is called there.
         report: takes what happens; called on the engine's thread.
         retry_after_s: for how long the second works before the first has another chance.
+        second_reads: whether the second language model reads along while the first one writes: it
+            tells how finished the user's words read where the first cannot, and is ready at once
+            when it is needed.
         now: a clock in seconds.
     """
 
@@ -64,12 +68,14 @@ class FallbackPlan:
         *,
         report: Callable[[StageFellBack | StageRecovered], None],
         retry_after_s: float,
+        second_reads: bool = False,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.stage = stage
         self.fallback = fallback
         self.report = report
         self.retry_after_s = retry_after_s
+        self.second_reads = second_reads
         self.now = now
 
 
@@ -143,6 +149,7 @@ class FallbackLlm:
         self, make_first: Callable[[], Llm], make_second: Callable[[], Llm], plan: FallbackPlan
     ) -> None:
         self._pair = _Pair(make_first, make_second, plan)
+        self._second_reads = plan.second_reads
 
     def generate(
         self, messages: Sequence[Message], stop: StopFlag
@@ -152,12 +159,25 @@ class FallbackLlm:
         Raises:
             VoicebotError: the first broke off in the middle, or the second failed, too.
         """
-        is_read = has_text = False
         first = self._pair.first
+        is_read = False
+        for item in self._second_or_both(first, messages, stop):
+            if isinstance(item, Prefilled):
+                if is_read:
+                    continue
+                is_read = True
+            yield item
+
+    def _second_or_both(
+        self, first: Llm | None, messages: Sequence[Message], stop: StopFlag
+    ) -> Iterator[Prefilled | TextPiece]:
+        has_text = False
         if first is not None:
+            read = self._read_by_second(messages, stop)
+            if read is not None:
+                yield read
             try:
                 for item in first.generate(messages, stop):
-                    is_read = is_read or isinstance(item, Prefilled)
                     has_text = has_text or (isinstance(item, TextPiece) and bool(item.text))
                     yield item
             except Exception as error:
@@ -168,20 +188,29 @@ class FallbackLlm:
                 if not stop.is_set():
                     self._pair.has_worked()
                 return
-        for item in self._pair.second.generate(messages, stop):
-            if not (is_read and isinstance(item, Prefilled)):
-                yield item
+        yield from self._pair.second.generate(messages, stop)
 
     def prepare(
         self, messages: Sequence[Message], stop: StopFlag, write_tokens: int = 0
     ) -> Prefilled | None:
-        """Let the model that works now read ahead."""
-        model = self._pair.first or self._pair.second
-        return model.prepare(messages, stop, write_tokens)
+        """Let the model that works now read ahead; the second, too, if it reads along."""
+        first = self._pair.first
+        if first is None:
+            return self._pair.second.prepare(messages, stop, write_tokens)
+        read = self._read_by_second(messages, stop)
+        return first.prepare(messages, stop, write_tokens) if read is None else read
 
     def close(self) -> None:
         """Free both."""
         self._pair.close()
+
+    def _read_by_second(self, messages: Sequence[Message], stop: StopFlag) -> Prefilled | None:
+        if not self._second_reads:
+            return None
+        # What is wrong with it shows when it is needed; the first one works.
+        with suppress(Exception):
+            return self._pair.second.prepare(messages, stop)
+        return None
 
 
 class FallbackAsr:
