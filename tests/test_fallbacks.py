@@ -145,10 +145,13 @@ def test_what_is_in_force_is_told_to_whoever_listens_next() -> None:
         reports = FallbackReports()
         event = StageFellBack("synthesis", "espeak", EngineError("away"))
         told: list[Any] = []
+        also_told: list[Any] = []
         reports.report(event)
         loop = asyncio.get_running_loop()
         with reports.told_to(told.append, loop):
             assert told == [event]
+            with reports.told_to(also_told.append, loop):
+                assert also_told == [event]
             thread = threading.Thread(target=reports.report, args=(StageRecovered("synthesis"),))
             thread.start()
             thread.join()
@@ -157,6 +160,7 @@ def test_what_is_in_force_is_told_to_whoever_listens_next() -> None:
         await asyncio.sleep(0)
         assert reports.has_taken_over("synthesis")
         assert not reports.has_taken_over("recognition")
+        assert also_told == [event]
         return told
 
     assert len(asyncio.run(main())) == 2

@@ -7,7 +7,7 @@ through here: from any thread in, on the event loop out.
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from voicebot.events import StageFellBack, StageRecovered
@@ -22,14 +22,13 @@ __all__ = ["FallbackReports"]
 class FallbackReports:
     """Keeps which stages have fallen back, and passes on what changes.
 
-    One conversation at a time listens. What is in force when it begins to listen is told to it
-    first.
+    Whoever begins to listen is first told what is in force.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._in_force: dict[str, StageFellBack] = {}
-        self._tell: Callable[[StageFellBack | StageRecovered], None] | None = None
+        self._tellers: list[Callable[[StageFellBack | StageRecovered], None]] = []
 
     def has_taken_over(self, stage: str) -> bool:
         """Whether the second engine of ``stage`` works at the moment."""
@@ -43,8 +42,8 @@ class FallbackReports:
                 self._in_force[event.stage] = event
             else:
                 self._in_force.pop(event.stage, None)
-            tell = self._tell
-        if tell is not None:
+            tellers = list(self._tellers)
+        for tell in tellers:
             tell(event)
 
     @contextmanager
@@ -56,19 +55,20 @@ class FallbackReports:
         """Call ``notify`` on ``loop`` with all there is to tell, until the context is left."""
 
         def tell(event: StageFellBack | StageRecovered) -> None:
-            loop.call_soon_threadsafe(tell_here, event)
+            with suppress(RuntimeError):  # the loop has closed: nobody listens any more
+                loop.call_soon_threadsafe(tell_here, event)
 
         def tell_here(event: StageFellBack | StageRecovered) -> None:
-            if self._tell is tell:
+            if tell in self._tellers:
                 notify(event)
 
         with self._lock:
             before = list(self._in_force.values())
-            self._tell = tell
+            self._tellers.append(tell)
         try:
             for event in before:
                 notify(event)
             yield
         finally:
             with self._lock:
-                self._tell = None
+                self._tellers.remove(tell)
