@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer"]
 
+_LLM_STAGE = "language model"
+
 
 class Answer:
     """One answer; ``run`` it in a task, and cancel that task to drop or stop it.
@@ -187,10 +189,20 @@ class Answer:
             await self._only_read(messages)
             await self._gate.wait()
         asked_s = self._now()
-        await self._say(self._stages.llm.generate(messages), self._tell_reading)
+        await self._reply_to(messages)
         if self.starts_s is None:
             self._timeline.span(Part.LLM, asked_s, self._now())
             await self._say(_fixed(self._language.no_answer))
+
+    async def _reply_to(self, messages: Sequence[Message]) -> None:
+        try:
+            await self._say(self._stages.llm.generate(messages), self._tell_reading)
+        except VoicebotError:
+            if self.starts_s is not None or not self._stages.fallbacks.has_taken_over(_LLM_STAGE):
+                raise
+            # It broke off before anything of it was heard, and another model works from now on.
+            self._replies.pop()
+            await self._say(self._stages.llm.generate(messages), self._tell_reading)
 
     async def _only_read(self, messages: Sequence[Message]) -> None:
         async with aclosing(self._stages.llm.generate(messages)) as pieces:

@@ -34,6 +34,7 @@ __all__ = [
     "LlmSettings",
     "ModelsSettings",
     "ReplySettings",
+    "ServersSettings",
     "SettingSpec",
     "Settings",
     "TelemetrySettings",
@@ -314,6 +315,14 @@ class AsrSettings(_Section):
         description="With faster-whisper: find out when each word was said, which takes a little "
         "longer.",
     )
+    url: str = Field(
+        default="tcp://127.0.0.1:10300",
+        description="With engine=wyoming: the address of the server.",
+    )
+    fallback: str = Field(
+        default="",
+        description="ENGINE or ENGINE:MODEL that goes on when the recogniser fails; empty is none.",
+    )
 
 
 class LlmSettings(_Section):
@@ -410,6 +419,30 @@ class LlmSettings(_Section):
         description="How long a model that thinks before it answers may think; then its thought is "
         "ended for it. Thoughts are never spoken and do not count for max_tokens.",
     )
+    url: str = Field(
+        default="http://127.0.0.1:8000/v1",
+        description="With engine=openai: the address of the server's API.",
+    )
+    api_key_variable: str = Field(
+        default="OPENAI_API_KEY",
+        description="With engine=openai: the environment variable that holds the server's key, if "
+        "it wants one.",
+    )
+    server_reads_ahead: bool = Field(
+        default=False,
+        description="With engine=openai: let the server read what was understood while the user "
+        "still speaks, by requests for one token; worth it where it keeps a prefix cache.",
+    )
+    fallback: str = Field(
+        default="",
+        description="ENGINE or ENGINE:MODEL that goes on when the language model fails; empty is "
+        "none.",
+    )
+    fallback_reads: bool = Field(
+        default=True,
+        description="With engine=openai and a fallback on this machine: the fallback reads along "
+        "and judges how finished the user's words are, which a server cannot tell.",
+    )
     history_tokens: int = Field(
         default=1500,
         ge=64,
@@ -474,6 +507,14 @@ class TtsSettings(_Section):
         default="auto",
         description="What runs a Piper voice; auto takes a CUDA device if onnxruntime has one.",
     )
+    url: str = Field(
+        default="tcp://127.0.0.1:10200",
+        description="With engine=wyoming: the address of the server.",
+    )
+    fallback: str = Field(
+        default="",
+        description="ENGINE or ENGINE:MODEL that goes on when the synthesis fails; empty is none.",
+    )
     trim: bool = Field(
         default=True,
         description="Cut the silence off that the engine puts around speech; false only to measure "
@@ -521,6 +562,28 @@ class ReplySettings(_Section):
         ge=0.1,
         le=600.0,
         description="A stage that gives no sign of life for this long has failed.",
+    )
+
+
+class ServersSettings(_Section):
+    """How servers are waited for, and when an engine that failed is tried again."""
+
+    connect_timeout_s: float = Field(
+        default=2.0, ge=0.05, le=60.0, description="How long a connection may take."
+    )
+    answer_timeout_s: float = Field(
+        default=7.0,
+        ge=0.1,
+        le=600.0,
+        description="How long a server may give no sign of life; at most 0.8 of "
+        "reply.stage_timeout_s counts, or 0.4 where there is a fallback.",
+    )
+    retry_after_s: float = Field(
+        default=10.0,
+        ge=0.0,
+        le=3600.0,
+        description="After a failure the fallback works for this long before the first engine is "
+        "tried again; twice as long after each further failure, up to 32 times.",
     )
 
 
@@ -614,6 +677,7 @@ class Settings(_Section):
     llm: LlmSettings = Field(default_factory=LlmSettings)
     tts: TtsSettings = Field(default_factory=TtsSettings)
     reply: ReplySettings = Field(default_factory=ReplySettings)
+    servers: ServersSettings = Field(default_factory=ServersSettings)
     models: ModelsSettings = Field(default_factory=ModelsSettings)
     bench: BenchSettings = Field(default_factory=BenchSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)

@@ -29,6 +29,8 @@ __all__ = [
     "SpeechResumed",
     "SpeechStarted",
     "StageFailed",
+    "StageFellBack",
+    "StageRecovered",
     "TurnClosed",
     "TurnCommitted",
     "TurnDismissed",
@@ -194,6 +196,28 @@ class StageFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class StageFellBack:
+    """The first engine of a stage failed, and its second one goes on.
+
+    Attributes:
+        stage: the stage's name: ``recognition``, ``language model`` or ``synthesis``.
+        fallback: the engine that goes on, as the settings name it.
+        error: what happened to the first.
+    """
+
+    stage: str
+    fallback: str
+    error: VoicebotError
+
+
+@dataclass(frozen=True, slots=True)
+class StageRecovered:
+    """The first engine of a stage works again."""
+
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
 class TurnClosed:
     """Everything there is to know about a turn that is over.
 
@@ -242,5 +266,7 @@ Event: TypeAlias = (
     | ReplyHeld
     | ReplyResumed
     | StageFailed
+    | StageFellBack
+    | StageRecovered
     | TurnClosed
 )

@@ -128,12 +128,14 @@ class Session:
             EngineError: voice activity failed for good; no other stage's failure ends a session.
             DeviceError: the source's or sink's device failed.
         """
+        loop = asyncio.get_running_loop()
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 try:
-                    await self._listen()
-                    await self._see_last_turn_through()
+                    with self._stages.fallbacks.told_to(self._notify, loop):
+                        await self._listen()
+                        await self._see_last_turn_through()
                 except BaseException:
                     for turn in self._turns_under_way():
                         self._silence(turn)

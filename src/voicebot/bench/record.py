@@ -157,6 +157,7 @@ class TurnRecord:
             turns of a conversation share them equally. None in a file that does not tell.
         audio: the recording of the turn, caller left and bot right, relative to the run's folder;
             None unless recordings were asked for.
+        fallbacks: the stages in which a second engine worked when the turn was over.
     """
 
     caller: str
@@ -186,6 +187,7 @@ class TurnRecord:
     yield_ms: float | None = None
     cpu_s: float | None = None
     audio: str | None = None
+    fallbacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,6 +189,13 @@ def _caveats_of_turns(turns: Sequence[TurnRecord]) -> list[str]:
     failures = sum(turn.failure is not None for turn in turns)
     if failures:
         found.append(f"{_counted(failures, 'turn', 'turns')} failed; see the list of turns.")
+    fallen = sum(bool(turn.fallbacks) for turn in turns)
+    if fallen:
+        stages = ", ".join(sorted({stage for turn in turns for stage in turn.fallbacks}))
+        found.append(
+            f"{_counted(fallen, 'turn', 'turns')} had a fallback at work ({stages}): the figures "
+            "are not those of the configured engines alone."
+        )
     return found
 
 

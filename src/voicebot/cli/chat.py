@@ -16,7 +16,15 @@ from voicebot.audio.sources import VirtualMicrophone
 from voicebot.cli.context import takes_settings
 from voicebot.cli.startup import listening, prepare_models
 from voicebot.conversation_rules import new_history, session_rules
-from voicebot.events import BargedIn, ClauseSpoken, StageFailed, TurnClosed, TurnCommitted
+from voicebot.events import (
+    BargedIn,
+    ClauseSpoken,
+    StageFailed,
+    StageFellBack,
+    StageRecovered,
+    TurnClosed,
+    TurnCommitted,
+)
 from voicebot.session import Session
 from voicebot.timeline import Mark, break_down
 
@@ -186,6 +194,14 @@ class _Lines:
                 self._notes.print("(interrupted)")
             case StageFailed(error=error):
                 self._notes.print(f"voicebot: {error}", markup=False, soft_wrap=True)
+            case StageFellBack():
+                self._notes.print(
+                    f"voicebot: {event.error}; {event.fallback} goes on",
+                    markup=False,
+                    soft_wrap=True,
+                )
+            case StageRecovered(stage=stage):
+                self._notes.print(f"voicebot: the {stage} stage works again")
             case TurnClosed() if event.transcript:
                 self._show_turn(event)
             case ClauseSpoken() | _:

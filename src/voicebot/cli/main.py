@@ -56,6 +56,10 @@ SUBCOMMANDS: Mapping[str, Subcommand] = {
     "callers": Subcommand(
         "voicebot.cli.callers:callers_group", "Make and record callers for bench."
     ),
+    "serve-wyoming": Subcommand(
+        "voicebot.cli.serve_wyoming:serve_wyoming_command",
+        "Recognise and speak for Home Assistant.",
+    ),
     "models": Subcommand("voicebot.cli.models:models_group", "List, fetch and verify models."),
     "voices": Subcommand("voicebot.cli.voices:voices_command", "List the voices."),
     "doctor": Subcommand("voicebot.cli.doctor:doctor_command", "Check this machine."),
