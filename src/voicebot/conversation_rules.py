@@ -10,7 +10,7 @@ from voicebot.reply import ReplyRules
 from voicebot.session import SessionRules
 from voicebot.text.written import as_written
 from voicebot.turns.endpointer import EndpointerRules
-from voicebot.turns.interruption import InterruptionRules
+from voicebot.turns.interruption import BargeInMode, InterruptionRules
 from voicebot.turns.waits import FusedWait, PlainWait, SilenceWait, SmartTurnWait
 
 if TYPE_CHECKING:
@@ -37,7 +37,10 @@ def session_rules(settings: Settings) -> SessionRules:
     """The settings of a conversation."""
     return SessionRules(
         endpointer=_endpointer_rules(settings.turns),
-        interruption=InterruptionRules(settings.turns.acknowledgement_max_ms),
+        interruption=InterruptionRules(
+            mode=BargeInMode(settings.turns.barge_in_mode),
+            acknowledgement_max_ms=settings.turns.acknowledgement_max_ms,
+        ),
         read_ahead=settings.reply.read_ahead,
         write_ahead_tokens=settings.reply.write_ahead_tokens,
         reply=ReplyRules(

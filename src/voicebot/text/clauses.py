@@ -10,7 +10,7 @@ import re
 
 from voicebot.text.tables import ABBREVIATIONS, CLAUSE_OPENERS, COPULAS
 
-__all__ = ["ClauseSplitter"]
+__all__ = ["ClauseSplitter", "ends_sentence"]
 
 _CLOSERS = "\"'”’»)]}*_`~」』）】"  # noqa: RUF001 - quotes and CJK brackets
 _WIDE_STOPS = "。！？"  # noqa: RUF001 - CJK punctuation
@@ -130,6 +130,12 @@ class ClauseSplitter:
             return self._first_clause_min_words
         # "The best way to learn | is to try", but never "That dog | is mine".
         return self._first_clause_min_words + 1 if bare in COPULAS else None
+
+
+def ends_sentence(clause: str) -> bool:
+    """Whether a clause that ``ClauseSplitter`` gave is the last of its sentence."""
+    bare = clause.rstrip().rstrip(_CLOSERS)
+    return bare.endswith((".", "…", *_SENTENCE_ENDS, *_WIDE_STOPS))
 
 
 def _ends_sentence(word: str, *, is_first: bool) -> bool:
