@@ -92,6 +92,7 @@ def run_meta(
     startup_s: float | None,
     commit: str | None,
     loop_stall_p95_ms: float | None,
+    true_ends: str = "labelled",
 ) -> RunMeta:
     """Everything that names the circumstances of a run."""
     return RunMeta(
@@ -106,6 +107,7 @@ def run_meta(
         audio=audio,
         startup_s=startup_s,
         loop_stall_p95_ms=loop_stall_p95_ms,
+        true_ends=true_ends,
     )
 
 

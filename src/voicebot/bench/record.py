@@ -239,6 +239,8 @@ class RunMeta:
         audio: where sound came in and went out.
         startup_s: from the start of the process to listening.
         loop_stall_p95_ms: 95th percentile of how late the event loop was for its own alarm.
+        true_ends: ``labelled`` by whoever made the callers, or ``estimated`` by the endpointer, as
+            in the recording of a real conversation; it says so in a caveat.
     """
 
     started_at: str
@@ -252,6 +254,7 @@ class RunMeta:
     audio: AudioPath
     startup_s: float | None = None
     loop_stall_p95_ms: float | None = None
+    true_ends: str = "labelled"
 
 
 @dataclass(frozen=True, slots=True)
