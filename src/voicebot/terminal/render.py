@@ -41,6 +41,7 @@ _QUIET_DBFS, _LOUD_DBFS, _CLIPPING_DBFS = -60.0, -6.0, -1.0
 _WATERFALL_MIN_HEIGHT = 18
 _WATERFALL_MIN_WIDTH = 36
 _HEADROOM = 1.15
+_HELP_INDENT = 11
 
 _KEYS = (
     ("t", "type"),
@@ -273,16 +274,13 @@ def _typed(line: str, width: int) -> Text:
 
 
 def _hints(state: ViewState, width: int) -> Text:
-    keys = (("space", "talk" if state.is_push_to_talk else "send"), *_KEYS)
+    """As many keys as fit; help and quit stay longest."""
+    hints = [("space", "talk" if state.is_push_to_talk else "send"), *_KEYS]
+    while len(hints) > 1 and len("  ".join(f"{key} {what}" for key, what in hints)) > width:
+        del hints[-3 if len(hints) > 2 else 0]  # noqa: PLR2004  # the last two are help and quit
     text = Text()
-    for key, what in keys:
-        wanted = len(key) + 1 + len(what) + (2 if text.plain else 0)
-        if len(text.plain) + wanted > width and key not in "?q":
-            continue
-        if len(text.plain) + wanted > width:
-            break
-        if text.plain:
-            text.append("  ")
+    for key, what in hints:
+        text.append("  " if text.plain else "")
         text.append(key, style="bold")
         text.append(f" {what}", style="dim")
     return text
@@ -291,7 +289,9 @@ def _hints(state: ViewState, width: int) -> Text:
 def _help(width: int) -> list[Text]:
     lines: list[Text] = []
     for key, what in _HELP:
-        lines += _wrapped(Text.assemble((f"{key:<10}", "bold"), what), width)
+        for index, part in enumerate(_wrapped(Text(what), max(1, width - _HELP_INDENT))):
+            name = key if index == 0 else ""
+            lines.append(Text.assemble((f"{name:<{_HELP_INDENT}}", "bold"), part))
     return lines
 
 
