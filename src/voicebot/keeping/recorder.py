@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -156,8 +156,9 @@ class Recorder:
         end_s = self._loop.time()
         self._write_up_to(self._user_count, is_last=True)
         underruns = self.sink.underruns
-        self._submit(lambda: self._finish(make_meta, end_s, underruns))
-        await self._loop.run_in_executor(None, self._writer.shutdown)
+        done = self._submit(lambda: self._finish(make_meta, end_s, underruns))
+        await asyncio.wrap_future(done)
+        self._writer.shutdown(wait=False)
         self._resampler = None  # its library complains of instances that outlive the interpreter
 
     # On the loop.
@@ -239,8 +240,8 @@ class Recorder:
             clip = self._waiting.pop(0)
             self._submit(lambda clip=clip: self._cut(clip))  # type: ignore[misc]
 
-    def _submit(self, work: Callable[[], None]) -> None:
-        self._writer.submit(self._guarded, work)
+    def _submit(self, work: Callable[[], None]) -> Future[None]:
+        return self._writer.submit(self._guarded, work)
 
     # On the writer's thread.
 

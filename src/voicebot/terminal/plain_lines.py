@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from voicebot.events import BargedIn, Outcome, StageFailed, TurnClosed, TurnCommitted
 from voicebot.latency import estimated_breakdown
 from voicebot.terminal.keyboard import LineReader
+from voicebot.terminal.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,9 +59,9 @@ class PlainLines:
     def _show_turn(self, turn: TurnClosed) -> None:
         self.turns_shown += 1
         if turn.transcript:
-            self._out.print(f"You: {turn.transcript}", markup=False, soft_wrap=True)
+            self._out.print(f"You: {printable(turn.transcript)}", markup=False, soft_wrap=True)
         if turn.heard:
-            self._out.print(f"Bot: {turn.heard}", markup=False, soft_wrap=True)
+            self._out.print(f"Bot: {printable(turn.heard)}", markup=False, soft_wrap=True)
         parts = estimated_breakdown(turn)
         if parts is not None:
             since = "the Enter key" if turn.is_typed else "your estimated end"

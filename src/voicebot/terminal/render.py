@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from voicebot.terminal.printable import printable
 from voicebot.terminal.view_state import Activity, ShownTurn, ViewState
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ def render(state: ViewState, width: int, height: int, glyphs: Glyphs = UNICODE) 
 
 def spoken_text(said: str, heard: str) -> Text:
     """A reply with the word that is being spoken marked, and what is still to come dimmed."""
+    said, heard = printable(said), printable(heard)
     text = Text(said)
     done = len(heard) if said.startswith(heard) else 0
     start = done + len(said[done:]) - len(said[done:].lstrip())
@@ -191,8 +193,8 @@ def _header(state: ViewState, width: int, glyphs: Glyphs) -> Text:
 def _turn(turn: ShownTurn, width: int, glyphs: Glyphs) -> list[Text]:
     lines: list[Text] = []
     if turn.user:
-        lines += _speech("You", Text(turn.user), width)
-    bot = Text(turn.bot)
+        lines += _speech("You", Text(printable(turn.user)), width)
+    bot = Text(printable(turn.bot))
     if turn.note:
         bot.append(f" ({turn.note})" if turn.bot else f"({turn.note})", style="dim")
     if bot.plain:
@@ -208,7 +210,7 @@ def _now(state: ViewState, width: int, glyphs: Glyphs) -> list[Text]:
     """What is being said, on both sides."""
     lines: list[Text] = []
     if state.partial or state.is_user_speaking:
-        words = Text(state.partial)
+        words = Text(printable(state.partial))
         if state.is_user_speaking:
             words.append(f" {glyphs.ellipsis}" if state.partial else glyphs.ellipsis)
         lines += _speech("You", words, width)
@@ -236,7 +238,10 @@ def _footer(state: ViewState, width: int, height: int, glyphs: Glyphs) -> list[T
     if parts is not None and is_roomy and not state.shows_help:
         lines += waterfall(parts, min(width, 72), glyphs)
     lines.append(_meter(state, width, glyphs))
-    lines += [Text(notice, style="yellow") for notice in state.notices[-(2 if is_roomy else 1) :]]
+    lines += [
+        Text(printable(notice), style="yellow")
+        for notice in state.notices[-(2 if is_roomy else 1) :]
+    ]
     if state.line is not None:
         lines.append(_typed(state.line, width))
     else:
@@ -264,8 +269,8 @@ def _meter(state: ViewState, width: int, glyphs: Glyphs) -> Text:
 
 
 def _typed(line: str, width: int) -> Text:
-    shown = line
-    while cell_len(shown) > width - 3:
+    shown = printable(line)
+    while shown and cell_len(shown) > width - 3:
         shown = shown[1:]
     text = Text("> ", style="bold")
     text.append(shown)

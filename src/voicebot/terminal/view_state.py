@@ -232,11 +232,8 @@ def _converse(state: ViewState, event: Event) -> ViewState:  # noqa: PLR0911  # 
         case ClauseSpoken():
             clauses = (*state.clauses, event.text.strip()) if _is_same(state, event) else ()
             clauses = clauses or (event.text.strip(),)
-            pending = 0 if state.pending_turn == event.turn else state.pending_turn
             heard = state.heard if _is_same(state, event) else ""
-            return replace(
-                state, reply_turn=event.turn, clauses=clauses, heard=heard, pending_turn=pending
-            )
+            return replace(state, reply_turn=event.turn, clauses=clauses, heard=heard)
         case BargedIn():
             return replace(state, is_audible=False)
         case _:
@@ -249,11 +246,13 @@ def _is_same(state: ViewState, event: ClauseSpoken) -> bool:
 
 def _tick(state: ViewState, tick: Tick) -> ViewState:
     is_reply = tick.heard_turn != 0 and tick.heard_turn == state.reply_turn
+    is_awaited = is_reply and state.pending_turn == tick.heard_turn
     return replace(
         state,
         level_dbfs=tick.level_dbfs,
         is_asleep=tick.is_asleep,
         is_audible=is_reply,
+        pending_turn=0 if is_awaited else state.pending_turn,
         heard=tick.heard if is_reply else state.heard,
     )
 
