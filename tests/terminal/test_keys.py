@@ -44,12 +44,10 @@ def test_a_lone_escape_waits_for_what_may_follow() -> None:
 
 
 def typed(*keys: Key | str) -> tuple[str | None, list[str]]:
-    editor, sent = LineEditor(), []
+    editor = LineEditor()
     editor.begin()
-    for key in keys:
-        if (line := editor.press(key)) is not None:
-            sent.append(line)
-    return editor.line, sent
+    lines = [editor.press(key) for key in keys]
+    return editor.line, [line for line in lines if line is not None]
 
 
 def test_a_line_is_typed_and_sent() -> None:

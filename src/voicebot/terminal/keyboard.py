@@ -23,6 +23,7 @@ __all__ = ["Keyboard", "LineReader", "is_keyboard_ours"]
 _ESCAPE_WAIT_S = 0.05
 _READ_BYTES = 1024
 _POLL_S = 0.02
+_DISABLED = b"\0"
 
 
 def is_keyboard_ours() -> bool:
@@ -72,7 +73,11 @@ class Keyboard:
 
         fd = sys.stdin.fileno()
         before = termios.tcgetattr(fd)
-        tty.setcbreak(fd)  # Ctrl-C and Ctrl-Z stay signals
+        tty.setcbreak(fd)  # Ctrl-C stays a signal
+        # Ctrl-Z does not: a conversation cannot stand still, and the shell would get a raw terminal.
+        ours = termios.tcgetattr(fd)
+        ours[6][termios.VSUSP] = _DISABLED
+        termios.tcsetattr(fd, termios.TCSADRAIN, ours)
         self._loop.add_reader(fd, self._read, fd)
 
         def restore() -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ASCII", "UNICODE", "Glyphs", "compact_waterfall", "render", "spoken_text", "waterfall"]
 
-TARGET_MS = 300.0
+_TARGET_MS = 300.0
 """People leave about as much between turns."""
 
 _PARTS = ("endpoint", "asr", "llm", "tts", "output")
@@ -96,17 +96,22 @@ def render(state: ViewState, width: int, height: int, glyphs: Glyphs = UNICODE) 
     width, height = max(1, width), max(1, height)
     head = [_header(state, width, glyphs), Text(glyphs.rule * width, style="dim")]
     foot = _footer(state, width, height, glyphs)
-    if state.shows_help:
-        body = _help(width)
-    else:
-        body = [line for turn in state.turns for line in _turn(turn, width, glyphs)]
-        body += _now(state, width, glyphs)
     room = height - len(head) - len(foot)
     if room <= 0:
         return _fitted([*head[:1], *foot][:height], width)
-    body = body[:room] if state.shows_help else body[-room:]
+    body = _help(width)[:room] if state.shows_help else _newest(state, width, room, glyphs)
     blank = [Text("")] * (room - len(body))
     return _fitted([*head, *body, *blank, *foot], width)
+
+
+def _newest(state: ViewState, width: int, room: int, glyphs: Glyphs) -> list[Text]:
+    """The end of the conversation, as much of it as there is room for."""
+    lines = _now(state, width, glyphs)
+    for turn in reversed(state.turns):
+        if len(lines) >= room:
+            break
+        lines = [*_turn(turn, width, glyphs), *lines]
+    return lines[-room:]
 
 
 def spoken_text(said: str, heard: str) -> Text:
@@ -126,8 +131,8 @@ def waterfall(parts: Breakdown, width: int, glyphs: Glyphs = UNICODE) -> list[Te
     """Where the time of a turn went: a row for each part, beginning where the last one ended."""
     label_width = max(len(_label(part)) for part in _PARTS) + 1
     bar_width = width - label_width - len(" 1000")
-    full_ms = max(parts.total_ms, TARGET_MS) * _HEADROOM
-    limit = min(bar_width - 1, round(TARGET_MS / full_ms * bar_width))
+    full_ms = max(parts.total_ms, _TARGET_MS) * _HEADROOM
+    limit = min(bar_width - 1, round(_TARGET_MS / full_ms * bar_width))
     rows = []
     at_ms = 0.0
     for part in _PARTS:
@@ -150,9 +155,9 @@ def compact_waterfall(parts: Breakdown, width: int, glyphs: Glyphs = UNICODE) ->
     """The same in one row: each part drawn with its first letter."""
     figure = f"{parts.total_ms:5.0f} ms "
     bar_width = width - len(figure)
-    full_ms = max(parts.total_ms, TARGET_MS) * _HEADROOM
-    limit = min(bar_width - 1, round(TARGET_MS / full_ms * bar_width))
-    text = Text(figure, style="bold" if parts.total_ms <= TARGET_MS else "")
+    full_ms = max(parts.total_ms, _TARGET_MS) * _HEADROOM
+    limit = min(bar_width - 1, round(_TARGET_MS / full_ms * bar_width))
+    text = Text(figure, style="bold" if parts.total_ms <= _TARGET_MS else "")
     at_ms = 0.0
     cells: list[tuple[str, str]] = [(" ", "")] * bar_width
     for part in _PARTS:
