@@ -74,7 +74,7 @@ class Keyboard:
         fd = sys.stdin.fileno()
         before = termios.tcgetattr(fd)
         tty.setcbreak(fd)  # Ctrl-C stays a signal
-        # Ctrl-Z does not: a conversation cannot stand still, and the shell would get a raw terminal.
+        # Ctrl-Z does not: a conversation cannot stand still, nor does a shell want such a terminal.
         ours = termios.tcgetattr(fd)
         ours[6][termios.VSUSP] = _DISABLED
         termios.tcsetattr(fd, termios.TCSADRAIN, ours)
