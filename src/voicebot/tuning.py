@@ -47,7 +47,7 @@ __all__ = [
     "usable_cores",
 ]
 
-TunedStage: TypeAlias = Literal["llm", "turn"]
+TunedStage: TypeAlias = Literal["llm", "turn", "tts"]
 """The stages whose thread count is a choice."""
 
 _Clock: TypeAlias = "Callable[[], float]"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from voicebot import __version__
-from voicebot.bench.record import AudioPath, Host, ModelUsed, RunMeta
+from voicebot.bench.record import AudioPath, Host, MachineState, ModelUsed, RunMeta
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -93,6 +93,7 @@ def run_meta(
     commit: str | None,
     loop_stall_p95_ms: float | None,
     true_ends: str = "labelled",
+    machine: MachineState | None = None,
 ) -> RunMeta:
     """Everything that names the circumstances of a run."""
     return RunMeta(
@@ -108,6 +109,7 @@ def run_meta(
         startup_s=startup_s,
         loop_stall_p95_ms=loop_stall_p95_ms,
         true_ends=true_ends,
+        machine=machine,
     )
 
 
