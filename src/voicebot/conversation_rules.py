@@ -45,6 +45,7 @@ def session_rules(settings: Settings) -> SessionRules:
             early_first_clause=settings.reply.early_first_clause,
             first_clause_min_words=settings.reply.first_clause_min_words,
             clause_max_characters=settings.reply.clause_max_characters,
+            max_tokens=settings.llm.max_tokens,
             language=settings.language,
         ),
         preroll_ms=settings.turns.preroll_ms,

@@ -44,6 +44,8 @@ class ReplyRules:
         first_clause_min_words: the first clause may end at a weak boundary from here on.
         clause_max_characters: a clause ends here at the latest.
         language: of what is said: how it is cut and read aloud, and the bot's own sentences.
+        max_tokens: the language model's limit; a reply that has reached it may break off within a
+            word, which is then not said. None if there is no limit.
     """
 
     drafts: bool = True
@@ -51,6 +53,7 @@ class ReplyRules:
     first_clause_min_words: int = 3
     clause_max_characters: int = 220
     language: str = "en"
+    max_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +208,9 @@ class Reply:
                 await pass_on(splitter.feed(piece.text))
                 if self._last_number is not None:
                     break
+        if self._rules.max_tokens is not None and self._tokens >= self._rules.max_tokens:
+            dropped = splitter.drop_unfinished_word()
+            self._text = ["".join(self._text).removesuffix(dropped)]
         await pass_on(splitter.flush())
         await self._clauses.put(None)
 

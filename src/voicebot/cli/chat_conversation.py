@@ -95,6 +95,10 @@ class ChatConversation:
         """How many turns were shown, as lines at the end if not before."""
         return self._lines.turns_shown
 
+    def tell(self, line: str) -> None:
+        """Show a line that belongs to no turn, wherever the conversation is shown."""
+        (self._lines if self._view is None else self._view).tell(line)
+
     async def hold(
         self,
         source: AudioSource,
@@ -143,7 +147,7 @@ class ChatConversation:
                 transcript,
                 barge_in_mode=rules.interruption.mode,
                 is_push_to_talk=self._context.settings.chat.push_to_talk,
-                tell=self._tell,
+                tell=self.tell,
                 quit_chat=self._quitting.set,
             )
             if recorder is not None:
@@ -152,7 +156,7 @@ class ChatConversation:
                 shown.callback(self._print_what_was_seen)
                 self._show(shown, session, gate, controls, wake)
                 if self._view is None and greeting:
-                    self._tell(greeting)
+                    self.tell(greeting)
                 with _stopped_by_signals(self._terminate):
                     await self._run(session)
 
@@ -200,7 +204,7 @@ class ChatConversation:
             self._view = view
             return
         if is_keyboard_ours():
-            self._tell(PLAIN_HELP)
+            self.tell(PLAIN_HELP)
             shown.enter_context(line_commands(controls, self._lines))
 
     def _print_what_was_seen(self) -> None:
@@ -219,11 +223,8 @@ class ChatConversation:
         if isinstance(event, TurnClosed):
             self._closed.append(event)
 
-    def _tell(self, line: str) -> None:
-        (self._lines if self._view is None else self._view).tell(line)
-
     def _tell_of(self, error: VoicebotError) -> None:
-        self._tell(f"voicebot: {error}")
+        self.tell(f"voicebot: {error}")
 
     def _terminate(self) -> None:
         self.exit_code = _TERMINATED
