@@ -31,6 +31,7 @@ __all__ = [
     "AsrSettings",
     "AudioSettings",
     "BenchSettings",
+    "ChatSettings",
     "LlmSettings",
     "ModelsSettings",
     "ReplySettings",
@@ -196,6 +197,11 @@ class TurnsSettings(_Section):
         ge=20,
         le=2000,
         description="Speech this long while the bot talks makes it hold its breath.",
+    )
+    barge_in_mode: Literal["interrupt", "finish-sentence", "never"] = Field(
+        default="interrupt",
+        description="What speech over the bot does: interrupt it at once, let it finish its "
+        "sentence, or never stop it (what was said is answered when it has ended).",
     )
     acknowledgement_max_ms: int = Field(
         default=700,
@@ -597,6 +603,30 @@ class ModelsSettings(_Section):
     offline: bool = Field(default=False, description="Never fetch; use what is on the disk.")
 
 
+class ChatSettings(_Section):
+    """The conversation at the terminal."""
+
+    plain: bool = Field(
+        default=False,
+        description="Print plain lines also where a live view could be shown.",
+    )
+    push_to_talk: bool = Field(
+        default=False,
+        description="Listen only while you hold the space bar, or from one press to the next.",
+    )
+    wake_word: Literal["off", "okay_nabu", "hey_jarvis", "hey_mycroft", "alexa"] = Field(
+        default="off",
+        description="Listen only after this was said; needs the extra `wake`.",
+    )
+    wake_listen_s: float = Field(
+        default=8.0,
+        ge=1.0,
+        le=600.0,
+        description="After the wake word or the end of a reply, it need not be said again for "
+        "this long.",
+    )
+
+
 class BenchSettings(_Section):
     """The benchmark."""
 
@@ -679,6 +709,7 @@ class Settings(_Section):
     reply: ReplySettings = Field(default_factory=ReplySettings)
     servers: ServersSettings = Field(default_factory=ServersSettings)
     models: ModelsSettings = Field(default_factory=ModelsSettings)
+    chat: ChatSettings = Field(default_factory=ChatSettings)
     bench: BenchSettings = Field(default_factory=BenchSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
 

@@ -264,6 +264,8 @@ class RunMeta:
         audio: where sound came in and went out.
         startup_s: from the start of the process to listening.
         loop_stall_p95_ms: 95th percentile of how late the event loop was for its own alarm.
+        true_ends: ``labelled`` by whoever made the callers, or ``estimated`` by the endpointer, as
+            in the recording of a real conversation; it says so in a caveat.
         machine: what else the machine did meanwhile; None in a file that does not tell.
     """
 
@@ -278,6 +280,7 @@ class RunMeta:
     audio: AudioPath
     startup_s: float | None = None
     loop_stall_p95_ms: float | None = None
+    true_ends: str = "labelled"
     machine: MachineState | None = None
 
 

@@ -60,6 +60,7 @@ class PrivateLoop:
                 yield item
         finally:
             self._loop.run_until_complete(items.aclose())
+            self.catch_up()  # a socket that was closed is let go of a turn of the loop later
 
     def catch_up(self) -> None:
         """Let tasks in the background take in what has arrived; waits for nothing."""
