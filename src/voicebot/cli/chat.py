@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from voicebot.audio.devices import Microphone, Speaker, require_devices
+from voicebot.audio.desktop import DesktopAudio
+from voicebot.audio.devices import require_devices
 from voicebot.audio.files import read_audio, write_wav
 from voicebot.audio.samples import INPUT_SAMPLE_RATE_HZ
 from voicebot.audio.sinks import VirtualSpeaker
 from voicebot.audio.sources import VirtualMicrophone
 from voicebot.cli.context import takes_settings
+from voicebot.cli.devices import desktop_choice, devices_to_use
 from voicebot.cli.startup import listening, prepare_models
 from voicebot.conversation_rules import new_history, session_rules
 from voicebot.events import BargedIn, ClauseSpoken, StageFailed, TurnClosed, TurnCommitted
@@ -71,7 +73,8 @@ def chat_command(
             raise click.UsageError(f"--output: there is no folder {output_file.parent}")
     recording = _read_recording(context, input_file) if input_file is not None else None
     if recording is None:
-        require_devices(context.settings.audio.input, context.settings.audio.output)
+        devices = devices_to_use(context)
+        require_devices(devices.input, devices.output)
     prepared = prepare_models(context)
     asyncio.run(_chat(context, prepared, recording, output_file))
 
@@ -89,19 +92,20 @@ async def _chat(
     recording: Samples | None,
     output_file: Path | None,
 ) -> None:
-    audio = context.settings.audio
     async with listening(context, prepared) as loaded:
         if recording is not None:
             await _converse_with_recording(context, loaded.stages, recording, output_file)
             return
         rate_hz = loaded.stages.tts.sample_rate_hz
-        with (
-            Microphone(audio.input, block_ms=audio.block_ms) as microphone,
-            Speaker(audio.output, sample_rate_hz=rate_hz, block_ms=audio.block_ms) as speaker,
-        ):
-            context.error_console.print("Speak; Ctrl-C ends the conversation.")
-            lines = _Lines(context)
-            await _session(context, loaded.stages, microphone, speaker, lines).run()
+        choice = desktop_choice(context, sample_rate_hz=rate_hz)
+        lines = _Lines(context)
+        async with DesktopAudio(choice, lines.note) as desktop:
+            lines.note("Speak; Ctrl-C ends the conversation.")
+            try:
+                await _session(context, loaded.stages, desktop.source, desktop.sink, lines).run()
+            finally:
+                if mishaps := desktop.mishaps():
+                    lines.note(f"Sound devices: {mishaps}.")
 
 
 async def _converse_with_recording(
@@ -175,6 +179,10 @@ class _Lines:
         self._out = context.console
         self._notes = context.error_console
         self.turns_shown = 0
+
+    def note(self, line: str) -> None:
+        """Print a line that belongs to no turn."""
+        self._notes.print(line, markup=False, soft_wrap=True)
 
     def show(self, event: Event) -> None:
         """Print what the user would want to know of ``event``."""

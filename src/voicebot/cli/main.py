@@ -54,6 +54,9 @@ SUBCOMMANDS: Mapping[str, Subcommand] = {
     "chat": Subcommand("voicebot.cli.chat:chat_command", "Talk with the bot."),
     "bench": Subcommand("voicebot.cli.bench:bench_command", "Measure how fast it answers."),
     "models": Subcommand("voicebot.cli.models:models_group", "List, fetch and verify models."),
+    "devices": Subcommand(
+        "voicebot.cli.devices:devices_group", "List, test and choose sound devices."
+    ),
     "doctor": Subcommand("voicebot.cli.doctor:doctor_command", "Check this machine."),
     "config": Subcommand("voicebot.cli.config:config_command", "Show the effective settings."),
 }
