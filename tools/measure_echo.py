@@ -385,7 +385,11 @@ def parse_processing(text: str) -> VoiceProcessing:
     parts = set(text.split("+"))
     if unknown := parts - {"echo", "noise", "gain", "none"}:
         raise argparse.ArgumentTypeError(f"unknown: {', '.join(sorted(unknown))}")
-    return VoiceProcessing("echo" in parts, "noise" in parts, "gain" in parts)
+    return VoiceProcessing(
+        echo_cancellation="echo" in parts,
+        noise_suppression="noise" in parts,
+        gain_control="gain" in parts,
+    )
 
 
 def main() -> None:

@@ -301,7 +301,8 @@ def test_a_late_demand_does_not_shift_the_dac_times(
         with Speaker("", sample_rate_hz=RATE_HZ, block_ms=10) as speaker:
             player = Player(portaudio.streams[0])
             await player.ask(20)
-            await player.ask(1, late_s=0.2)
+            await asyncio.sleep(0.015)  # Python gets to see it late; the device was in time
+            await player.ask(1, late_s=0.015)
             true_end_s = player.played[-1][0] + BLOCK_S
             assert speaker.write(ones(10)) == pytest.approx(true_end_s, abs=1e-4)
 

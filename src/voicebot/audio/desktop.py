@@ -224,21 +224,31 @@ class DesktopAudio:
 
     async def _recover(self, lost: Sequence[_Watched]) -> None:
         """Follow devices that are gone until the conversation has both sides again."""
-        closings = [each.part.be_away() for each in lost]
-        for each in lost:
-            self._tell(
-                f"The {each.side.noun} {each.name!r} is gone; the conversation goes on as soon as "
-                "it or another one is there."
-            )
-        with contextlib.suppress(DeviceError):
-            await _apart(lambda: _run_all(closings))
+        missed: list[_Watched] = []
         gone_since_s = _now()
         while True:
+            for each in lost:
+                await self._miss(each)
+            missed += lost
             if _now() - gone_since_s > _QUEUE_KEPT_S and self.sink.device is None:
                 self.sink.clear()  # nobody wants to hear it as late as that
-            if await self._has_both_sides() and await self._reopen(lost):
+            if await self._has_both_sides() and await self._reopen(missed):
                 return
             await asyncio.sleep(_TRY_AGAIN_S)
+            lost = [
+                each
+                for each in self._watched
+                if each not in missed and not each.part.is_alive(_PATIENCE_S)
+            ]
+
+    async def _miss(self, lost: _Watched) -> None:
+        close = lost.part.be_away()
+        self._tell(
+            f"The {lost.side.noun} {lost.name!r} is gone; the conversation goes on as soon as it "
+            "or another one is there."
+        )
+        with contextlib.suppress(DeviceError):
+            await _apart(close)
 
     async def _has_both_sides(self) -> bool:
         try:

@@ -270,7 +270,7 @@ class Microphone:
 
     def _fill_with_silence(self, until_s: float) -> None:
         """While the device is away: time goes on, and turns must end."""
-        start_s = self._ends_s if self._ends_s > until_s - _LONGEST_FILL_S else until_s
+        start_s = max(self._ends_s, until_s - _LONGEST_FILL_S)
         count = round((until_s - start_s) * INPUT_SAMPLE_RATE_HZ)
         if count > 0:
             self._silence_ends_s = start_s + count / INPUT_SAMPLE_RATE_HZ

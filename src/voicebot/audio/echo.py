@@ -32,11 +32,14 @@ _ECHO_CANCELLATION_SAMPLES = 128
 _NOISE_SUPPRESSION_SAMPLES = 96
 _FULL_SCALE = 32767.0
 _LEAD_S = 0.02
-_LEAD_STEP_S = 0.01
+_LEAST_LEAD_S = -0.01
+_SPARE_S = 0.001
+_STALLED_S = 0.1  # a loudspeaker that has stopped to ask says nothing about its latency
+_NO_TIME_S = 1e-6
 _FRAME_S = FRAME_SAMPLES / INPUT_SAMPLE_RATE_HZ
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VoiceProcessing:
     """What is done to the microphone's sound.
 
@@ -164,10 +167,10 @@ class CleanSource:
     def _clean(self, frame: AudioBlock) -> Samples:
         far_start_s = frame.start_s + self._lead_s
         missing_s = far_start_s + _FRAME_S - self._far_end.leaving_known_until_s
-        if missing_s > 0:
+        if missing_s > _NO_TIME_S:
             self.frames_without_far_end += 1
-            if self._lead_s > -_FRAME_S:
-                self._lead_s -= min(missing_s, _LEAD_STEP_S)
+            if missing_s < _STALLED_S:
+                self._lead_s = max(_LEAST_LEAD_S, self._lead_s - missing_s - _SPARE_S)
         far = self._far_end.leaving(far_start_s, FRAME_SAMPLES)
         delay_ms = max(0, round(self._lead_s * 1000.0))
         return self._processor.process(frame.samples, far, delay_ms=delay_ms)
