@@ -59,6 +59,17 @@ def test_a_gap_is_followed_at_once() -> None:
     assert clock.instant_of(80_160) == pytest.approx(5.51)
 
 
+@pytest.mark.parametrize("moved_s", [0.02, -0.05])
+def test_a_stream_that_moves_a_little_is_followed_within_half_a_second(moved_s: float) -> None:
+    """Sound servers take a while to tell their latency when a stream starts."""
+    clock = run_clock(16_000, 0.0, 60.0, jitter_s=0.0, seed=1)
+    jitter = np.random.default_rng(5).normal(0.0, 0.001, 50)
+    for step, error_s in enumerate(jitter):
+        index = 960_000 + step * 160
+        clock.observe(index, index / 16_000 + moved_s + error_s)
+    assert clock.instant_of(968_000) == pytest.approx(60.5 + moved_s, abs=0.003)
+
+
 def test_one_wild_report_does_not_bend_the_clock() -> None:
     clock = run_clock(16_000, 0.0, 60.0, jitter_s=0.0, seed=1)
     clock.observe(960_000, 60.0 + 0.08)

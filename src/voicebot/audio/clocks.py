@@ -17,6 +17,8 @@ _BANDWIDTH_HZ = 0.05
 _FIRST_BANDWIDTH_HZ = 1.0
 _DRIFT_MAX = 1e-3
 _GAP_S = 0.1
+_ASTRAY_S = 0.004
+_ASTRAY_LONG_S = 0.3
 _LEAK_S = 1e-6  # a callback; follows clocks that drift apart by 100 parts in a million
 
 
@@ -58,6 +60,8 @@ class StreamClock:
         self._nominal_s = 1.0 / rate_hz
         self._line: _Line | None = None
         self._since_s = 0.0
+        self._astray: list[float] = []
+        self._astray_from = 0
 
     @property
     def is_set(self) -> bool:
@@ -84,9 +88,9 @@ class StreamClock:
         expected_s = line.instant_s + elapsed * line.period_s
         error_s = instant_s - expected_s
         if abs(error_s) > _GAP_S:
-            self._line = _Line(index, instant_s, line.period_s)
-            self._since_s = instant_s
-            return True
+            return self._jump(index, instant_s)
+        if self._is_astray(index, error_s):
+            return self._jump(index, expected_s + sum(self._astray) / len(self._astray))
         if elapsed <= 0:
             return False
         step_s = elapsed * self._nominal_s
@@ -98,6 +102,23 @@ class StreamClock:
         corrected_s = expected_s + math.sqrt(2.0) * omega * error_s
         self._line = _Line(index, corrected_s, period_s)
         return False
+
+    def _is_astray(self, index: int, error_s: float) -> bool:
+        """Whether all reports of late lie to one side: a stream that has just started or moved."""
+        if abs(error_s) < _ASTRAY_S or (self._astray and error_s * self._astray[-1] < 0):
+            self._astray.clear()
+            return False
+        if not self._astray:
+            self._astray_from = index
+        self._astray.append(error_s)
+        return (index - self._astray_from) * self._nominal_s > _ASTRAY_LONG_S
+
+    def _jump(self, index: int, instant_s: float) -> bool:
+        """Begin anew, with the drift that is known."""
+        self._line = _Line(index, instant_s, self._known().period_s)
+        self._since_s = instant_s
+        self._astray.clear()
+        return True
 
     def instant_of(self, index: float) -> float:
         """When sample ``index`` passes; only once something has been observed."""

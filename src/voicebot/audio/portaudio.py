@@ -26,6 +26,7 @@ __all__ = [
     "list_devices",
     "list_devices_afresh",
     "open_stream",
+    "print_devices",
     "relist",
 ]
 

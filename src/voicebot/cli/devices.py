@@ -110,7 +110,7 @@ def devices_group(ctx: click.Context, *, as_json: bool, test: bool) -> None:
 @click.argument("microphone")
 @click.argument("loudspeaker")
 @click.pass_obj
-def use_command(context: CliContext, *, microphone: str, loudspeaker: str) -> None:
+def _use_command(context: CliContext, *, microphone: str, loudspeaker: str) -> None:
     """Remember a MICROPHONE and a LOUDSPEAKER, by name or number.
 
     `default` is the system's own. The settings audio.input and audio.output outrank what is
