@@ -211,6 +211,20 @@ def test_the_default_device_stands_in_until_the_chosen_one_is_back(
     assert seen.told[-1] == "The loudspeaker is 'Headset' now."
 
 
+def test_a_device_chosen_by_number_is_followed_by_name(
+    virtual_time: Run, computer: Computer
+) -> None:
+    async def story(_: Conversation) -> None:
+        computer.present = [replace(HEADSET, number=0), replace(BUILT_IN, number=1)]
+        computer.listed = list(computer.present)
+        for stream in computer.streams:
+            stream.device = replace(HEADSET, name="unplugged")
+        await asyncio.sleep(8.0)
+
+    converse(virtual_time, computer, choice("1"), story)
+    assert set(computer.opened(Side.INPUT)[1:]) == {"Headset"}
+
+
 def test_nothing_is_started_anew_while_all_is_well(virtual_time: Run, computer: Computer) -> None:
     async def story(_: Conversation) -> None:
         await asyncio.sleep(60.0)

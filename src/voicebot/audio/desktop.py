@@ -43,6 +43,7 @@ _BETTER_EVERY_S = 5.0
 _QUEUE_KEPT_S = 5.0
 _MISHAP_WINDOW_S = 10.0
 _MISHAPS_BORNE = 3
+_LATENCY_RISES = 2
 _OWN_ANSWER_S = 10.0
 
 
@@ -107,6 +108,8 @@ class _Watched:
         device = self.choose(devices)
         self.part.open(device, self.latency(device))
         self.name = device.name
+        if self.wanted.isdigit():  # numbers change when devices come and go
+            self.wanted = f"{device.name}, {device.host_api}"
 
     def choose(self, devices: Sequence[Device]) -> Device:
         """The wanted device, or the default one if there is no such.
@@ -130,7 +133,8 @@ class _Watched:
         if now_s - self._window_since_s > _MISHAP_WINDOW_S:
             self._window_since_s = now_s
             self._mishaps_before = self.part.mishaps
-        if self._raised == 2 or self.part.mishaps - self._mishaps_before <= _MISHAPS_BORNE:  # noqa: PLR2004  # the last rung
+        is_highest = self._raised == _LATENCY_RISES
+        if is_highest or self.part.mishaps - self._mishaps_before <= _MISHAPS_BORNE:
             return False
         self._raised += 1
         self._mishaps_before = self.part.mishaps
