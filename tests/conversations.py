@@ -74,9 +74,10 @@ async def converse(
     rules: SessionRules | None = None,
     listen_s: float = 8.0,
     output_latency_ms: float = 20.0,
+    history: History | None = None,
 ) -> Conversation:
     """Play ``clips`` (start in seconds, samples) into a session and listen on after the last."""
-    result = Conversation()
+    result = Conversation() if history is None else Conversation(history=history)
     stages = stages or scripted()
     microphone = VirtualMicrophone(block_ms=10)
     speaker = VirtualSpeaker(
@@ -102,7 +103,10 @@ async def converse(
     for playback in speaker.take_played():
         for first, last in audible_spans(playback.samples, speaker.sample_rate_hz):
             result.bot_spans.append(
-                (playback.start_s + first / RATE_HZ, playback.start_s + last / RATE_HZ)
+                (
+                    playback.start_s + first / speaker.sample_rate_hz,
+                    playback.start_s + last / speaker.sample_rate_hz,
+                )
             )
     result.underruns = speaker.underruns
     return result

@@ -235,7 +235,8 @@ def test_text_is_parsed_by_the_type_of_the_setting(
         ('[models]\ndir = "~nobody-is-called-this/x"', ["~nobody", "not a path"]),
         ('[models]\ndir = "a\\u0000b"', ["not a path"]),
         ("[audio]\ninput = 3", ["audio.input = 3", "not text"]),
-        ('[tts]\nvoice = ""', ["tts.voice", "must not be empty"]),
+        ('language = "xx"', ["language", '"xx"', "not known", "give en or de or es or fr"]),
+        ("language = 3", ["language = 3", "not text"]),
         ('[llm]\nsystem_prompt = "' + "x" * 20_001 + '"', ["too long", "20000"]),
         (
             '[turns]\nrule = "plain"\nsoft_end_ms = 300',

@@ -20,7 +20,7 @@ from voicebot.bench.statistics import word_errors
 from voicebot.builders import engine_factories
 from voicebot.cascade import running_stages
 from voicebot.choice import choose_profile
-from voicebot.config import Settings
+from voicebot.config import Settings, TtsSettings
 from voicebot.conversation_rules import new_history, session_rules
 from voicebot.models.store import ModelStore, default_models_dir
 from voicebot.text.normalise import normalise_words
@@ -39,8 +39,10 @@ def store() -> ModelStore:
     return found
 
 
-def converse(callers: list[Caller], store: ModelStore) -> list[TurnRecord]:
-    settings = Settings()
+def converse(
+    callers: list[Caller], store: ModelStore, settings: Settings | None = None
+) -> list[TurnRecord]:
+    settings = settings or Settings()
     measured = Measurements()
 
     async def main() -> None:
@@ -85,6 +87,17 @@ def test_the_shipped_callers_are_understood_and_answered(store: ModelStore) -> N
     )
     assert errors / words < 0.5
     assert "paris" in turns[1].reply.lower()
+
+
+def test_a_piper_voice_answers(store: ModelStore, tmp_path: Path) -> None:
+    tool = Path(__file__).parents[1] / "tools" / "make_tiny_piper.py"
+    voice = tmp_path / "hum.onnx"
+    subprocess.run([sys.executable, tool, voice], check=True)
+    settings = Settings(tts=TtsSettings(engine="piper", model=str(voice)))
+    callers = load_callers(recorded_callers_dir(), kind="question", limit=1)
+    turns = converse(callers, store, settings)
+    check(turns)
+    assert [turn.heard for turn in turns] == [turn.reply for turn in turns]
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the shared recordings are not beside the project")

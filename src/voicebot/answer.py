@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from voicebot.engines.protocols import Prefilled, TextPiece
 from voicebot.errors import VoicebotError, as_expected
 from voicebot.events import StageFailed
+from voicebot.languages import find_language
 from voicebot.reply import Reply, ReplyRules
 from voicebot.timeline import Mark, Part, Timeline
 from voicebot.turns.evidence import Reading
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from voicebot.stages import Stages
 
 __all__ = ["Answer"]
-
-_APOLOGY = "Sorry, something went wrong. Please say that again."
-_NO_ANSWER = "Sorry, I have no answer to that."
 
 
 class Answer:
@@ -69,6 +67,7 @@ class Answer:
         self._sink = sink
         self._history = history
         self._rules = rules
+        self._language = find_language(rules.language)
         self._notify = notify
         self._on_read = on_read
         self._is_wanted = is_wanted
@@ -191,7 +190,7 @@ class Answer:
         await self._say(self._stages.llm.generate(messages), self._tell_reading)
         if self.starts_s is None:
             self._timeline.span(Part.LLM, asked_s, self._now())
-            await self._say(_fixed(_NO_ANSWER))
+            await self._say(_fixed(self._language.no_answer))
 
     async def _only_read(self, messages: Sequence[Message]) -> None:
         async with aclosing(self._stages.llm.generate(messages)) as pieces:
@@ -209,7 +208,7 @@ class Answer:
         if not await self._is_wanted(self._transcript):
             return
         try:
-            await self._say(_fixed(_APOLOGY))
+            await self._say(_fixed(self._language.apology))
         except VoicebotError as second_error:
             self._notify(StageFailed(self._turn, second_error))
             # Until the commit the user may go on, and then it is another answer's turn.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
     from voicebot.config import Settings
 
-__all__ = ["ChosenProfile", "StageChoice", "choose_profile"]
+__all__ = ["ChosenProfile", "StageChoice", "choose_profile", "is_path"]
 
 _ROLES: Mapping[Role, str] = MappingProxyType(
     {"asr": "recogniser", "llm": "language model", "tts": "voice"}
@@ -28,7 +30,8 @@ class StageChoice:
     Attributes:
         engine: as in the settings (``pocketsphinx``); never ``auto`` but for the language model,
             where it means whatever runs the model fastest on this machine.
-        model: its name in the registry; for a server's engine the name that the server knows.
+        model: its name in the registry, or the path where it lies; for a server's engine the name
+            that the server knows.
     """
 
     engine: str
@@ -52,6 +55,11 @@ class ChosenProfile:
     llm: StageChoice
     tts: StageChoice
     reason: str
+
+    @property
+    def model_names(self) -> dict[str, str]:
+        """The model's name for each stage, by its role."""
+        return {"asr": self.asr.model, "llm": self.llm.model, "tts": self.tts.model}
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -121,6 +129,10 @@ def _chosen(role: Role, default: StageChoice, engine: str, model: str) -> StageC
     )
     if chosen.engine in {"openai", "wyoming"}:
         return chosen
+    if is_path(chosen.model):
+        # Of the synthesisers only Piper has voices in files.
+        is_voice = role == "tts" and engine == "auto"
+        return StageChoice("piper", chosen.model) if is_voice else chosen
     if not chosen.model:
         fitting = next((one for one in MODELS.values() if _runs(one.engine, chosen.engine)), None)
         chosen = StageChoice(chosen.engine, fitting.name if fitting else "")
@@ -130,6 +142,13 @@ def _chosen(role: Role, default: StageChoice, engine: str, model: str) -> StageC
             "'voicebot models list' shows the role of each",
         )
     return chosen
+
+
+def is_path(model: str) -> bool:
+    """Whether a model is named by where it lies on this machine, and is taken as it is."""
+    return any(one in model for one in {os.sep, os.altsep or os.sep}) and (
+        Path(model).expanduser().exists()
+    )
 
 
 def _runs(model_engine: str, engine: str) -> bool:

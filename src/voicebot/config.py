@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Annotated, Literal, Self, get_args, get_origin
 
 import annotated_types
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
+
+from voicebot.languages import LANGUAGES
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +36,7 @@ __all__ = [
     "ReplySettings",
     "SettingSpec",
     "Settings",
+    "TelemetrySettings",
     "TtsSettings",
     "TurnsSettings",
     "setting_specs",
@@ -62,6 +65,20 @@ def _default_models_dir() -> Path:
     return default_models_dir()
 
 
+@dataclass(frozen=True, slots=True)
+class _OneOf:
+    """Marks a setting whose values are the names in a table."""
+
+    names: tuple[str, ...]
+
+
+def _known_language(code: str) -> str:
+    if code not in LANGUAGES:
+        raise ValueError("unknown language")
+    return code
+
+
+_Language = Annotated[str, AfterValidator(_known_language), _OneOf(tuple(LANGUAGES))]
 _Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 _WaitMs = Annotated[int, Field(ge=0, le=10_000)]
 _UserPath = Annotated[Path, BeforeValidator(_user_path)]
@@ -138,10 +155,11 @@ class TurnsSettings(_Section):
         description="Silence after which a reply is drafted, unheard; at most longest_wait_ms, "
         "with rule=plain at most sure_wait_ms.",
     )
-    rule: Literal["fused", "plain", "smart-turn", "silence"] = Field(
-        default="fused",
+    rule: Literal["auto", "fused", "plain", "smart-turn", "silence"] = Field(
+        default="auto",
         description="What ends a turn: all evidence fused into one probability; three plain waits "
-        "(sure, likely, unsure); one look of smart-turn; or silence alone.",
+        "(sure, likely, unsure); one look of smart-turn; or silence alone. auto is the best rule "
+        "whose models know the language: fused for English, else smart-turn.",
     )
     eagerness: _Probability = Field(
         default=0.5,
@@ -236,7 +254,81 @@ class AsrSettings(_Section):
     )
     model: str = Field(
         default="",
-        description="The model's name, as `voicebot models` lists it; empty is the profile's.",
+        description="The model's name, as `voicebot models` lists it, or the path of a folder; "
+        "empty is the profile's.",
+    )
+    language: str = Field(
+        default="",
+        pattern="^(auto|[a-z]{2,3})?$",
+        description="With faster-whisper: the language that is spoken, by its ISO 639 code; auto "
+        "detects it; empty is that of the conversation.",
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto",
+        description="Where faster-whisper runs; auto takes a GPU if there is one.",
+    )
+    compute_type: Literal["auto", "int8", "int8_float16", "float16", "bfloat16", "float32"] = Field(
+        default="auto",
+        description="How faster-whisper computes; auto is int8 on a CPU and float16 on a GPU.",
+    )
+    threads: int = Field(
+        default=0,
+        ge=0,
+        le=256,
+        description="CPU threads of faster-whisper; 0 takes what was measured on this machine, "
+        "else up to four.",
+    )
+    beam_size: int = Field(
+        default=1,
+        ge=1,
+        le=10,
+        description="How many transcripts faster-whisper follows at a time; 1 is the fastest.",
+    )
+    padding_s: float | None = Field(
+        default=2.5,
+        ge=0.0,
+        le=30.0,
+        description="Silence that Whisper's encoder is shown behind the speech at least; none "
+        "fills the 30 s it was trained on, which is slow on a CPU.",
+    )
+    partial_every_ms: int = Field(
+        default=500,
+        ge=100,
+        le=10_000,
+        description="With faster-whisper: speech between two partial transcripts, if the machine "
+        "can bear it.",
+    )
+    partial_share: float = Field(
+        default=0.5,
+        ge=0.01,
+        le=1.0,
+        description="With faster-whisper: the largest share of the time that is spent on partial "
+        "transcripts while the user speaks.",
+    )
+    window_s: float = Field(
+        default=12.0,
+        ge=6.0,
+        le=28.0,
+        description="With faster-whisper: a turn that is longer is cut at a pause, and what was "
+        "understood before it stays.",
+    )
+    prompt: str = Field(
+        default="",
+        max_length=500,
+        description="With faster-whisper: names and words that are likely to be said, as a "
+        "sentence that might have come before.",
+    )
+    context_words: int = Field(
+        default=0,
+        ge=0,
+        le=50,
+        description="With faster-whisper: so many of the last words of the user's last turn are "
+        "shown to the model before the next.",
+    )
+    word_times: bool = Field(
+        default=False,
+        description="With faster-whisper: find out when each word was said, which takes a little "
+        "longer.",
     )
 
 
@@ -283,10 +375,11 @@ class LlmSettings(_Section):
         le=6000,
         description="How much of the conversation the model is shown; older turns are dropped.",
     )
-    system_prompt: str = Field(
-        default="You are a voice assistant. Answer in one short sentence.",
+    system_prompt: str | None = Field(
+        default=None,
         max_length=20_000,
-        description="What the model is told about its role before the conversation.",
+        description="What the model is told about its role before the conversation; none is the "
+        "language's own, empty text is nothing.",
     )
     system_prompt_file: _UserPath | None = Field(
         default=None, description="A UTF-8 text file that replaces system_prompt."
@@ -301,10 +394,45 @@ class TtsSettings(_Section):
     )
     model: str = Field(
         default="",
-        description="The model's name, as `voicebot models` lists it; empty is the profile's.",
+        description="The voice's name, as `voicebot voices` lists it, or the path of a Piper "
+        "voice's .onnx file; empty is the profile's.",
     )
-    voice: str = Field(default="en-us", min_length=1, description="The engine's name of the voice.")
-    rate_wpm: int = Field(default=175, ge=80, le=450, description="Speed, in words a minute.")
+    voice: str = Field(
+        default="", description="eSpeak NG's name of the voice; empty is the language's."
+    )
+    speaker: str = Field(
+        default="",
+        description="Who speaks, where a Piper voice has several: a name or a number; empty is the "
+        "voice's first.",
+    )
+    speed: float = Field(
+        default=1.0, ge=0.5, le=2.0, description="How fast it speaks: 2 is twice as fast as usual."
+    )
+    rate_wpm: int = Field(
+        default=175, ge=80, le=450, description="What speed 1 is with eSpeak NG, in words a minute."
+    )
+    variation: float | None = Field(
+        default=None,
+        ge=0.0,
+        le=2.0,
+        description="How much the sound of a Piper voice varies; none is the voice's own.",
+    )
+    rhythm_variation: float | None = Field(
+        default=None,
+        ge=0.0,
+        le=2.0,
+        description="How much the rhythm of a Piper voice varies; none is the voice's own.",
+    )
+    threads: int = Field(
+        default=0,
+        ge=0,
+        le=256,
+        description="CPU threads of a Piper voice; 0 takes what was measured, else a default.",
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto",
+        description="What runs a Piper voice; auto takes a CUDA device if onnxruntime has one.",
+    )
     trim: bool = Field(
         default=True,
         description="Cut the silence off that the engine puts around speech; false only to measure "
@@ -397,6 +525,30 @@ class BenchSettings(_Section):
     out_dir: _UserPath = Field(default=Path("runs"), description="Where runs are written.")
 
 
+class TelemetrySettings(_Section):
+    """What is told of a conversation to those who watch it; off by default."""
+
+    turn_log: _UserPath | None = Field(
+        default=None, description="A file to which every turn is appended, a JSON object a line."
+    )
+    metrics_port: int = Field(
+        default=0,
+        ge=0,
+        le=65_535,
+        description="Port of this machine (127.0.0.1) on which metrics are served for Prometheus; "
+        "0 serves none.",
+    )
+    traces_endpoint: str = Field(
+        default="",
+        description="Where an OpenTelemetry collector takes traces over HTTP, such as "
+        "http://127.0.0.1:4318/v1/traces; empty sends none.",
+    )
+    words: bool = Field(
+        default=False,
+        description="Let what was said be part of the log and the traces, not figures alone.",
+    )
+
+
 class Settings(_Section):
     """Everything that can be set.
 
@@ -410,10 +562,10 @@ class Settings(_Section):
         default="auto",
         description="Which engines and models take part; auto takes the best that is available.",
     )
-    language: str = Field(
+    language: _Language = Field(
         default="en",
-        pattern="^[a-z]{2,3}$",
-        description="The language of the conversation, by its ISO 639 code: en, de, es, fr.",
+        description="The language of the conversation, by its ISO 639 code: prompts, reading "
+        "aloud, voice, acknowledgements and the rule that ends turns follow it.",
     )
     audio: AudioSettings = Field(default_factory=AudioSettings)
     turns: TurnsSettings = Field(default_factory=TurnsSettings)
@@ -423,6 +575,7 @@ class Settings(_Section):
     reply: ReplySettings = Field(default_factory=ReplySettings)
     models: ModelsSettings = Field(default_factory=ModelsSettings)
     bench: BenchSettings = Field(default_factory=BenchSettings)
+    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -501,6 +654,8 @@ def _spec(key: str, field: FieldInfo) -> SettingSpec:
             minimum = typing.cast("float", constraint.ge)
         elif isinstance(constraint, annotated_types.Le):
             maximum = typing.cast("float", constraint.le)
+        elif isinstance(constraint, _OneOf):
+            choices = constraint.names
     return SettingSpec(
         key=key,
         value_type=annotation,

@@ -2,42 +2,40 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from voicebot.errors import ConfigError
 from voicebot.history import History
+from voicebot.languages import find_language
 from voicebot.reply import ReplyRules
 from voicebot.session import SessionRules
 from voicebot.text.written import as_written
 from voicebot.turns.endpointer import EndpointerRules
 from voicebot.turns.interruption import InterruptionRules
+from voicebot.turns.language_rule import TurnRule, turn_rule
 from voicebot.turns.waits import FusedWait, PlainWait, SilenceWait, SmartTurnWait
 
 if TYPE_CHECKING:
     from voicebot.config import Settings, TurnsSettings
-    from voicebot.turns.waits import WaitRule
+    from voicebot.turns.language_rule import TurnRule
+from voicebot.turns.waits import WaitRule
 
 __all__ = [
     "new_history",
+    "rule_in_force",
     "session_rules",
     "system_prompt",
 ]
-
-# A small model follows examples better than instructions: without them it opens with apologies
-# and writes half as much again. On forty spoken questions of everyday kinds, SmolLM2-135M-Instruct
-# answers in 13 tokens in the mean with these, and has a first clause after 7.
-_EXAMPLES = (
-    ("How many days are in a week?", "There are seven days in a week."),
-    ("What do cows eat?", "Cows eat grass."),
-    ("Turn off the radio.", "Okay, turning off the radio."),
-)
 
 
 def session_rules(settings: Settings) -> SessionRules:
     """The settings of a conversation."""
     return SessionRules(
-        endpointer=_endpointer_rules(settings.turns),
-        interruption=InterruptionRules(settings.turns.acknowledgement_max_ms),
+        endpointer=_endpointer_rules(settings),
+        interruption=InterruptionRules(
+            settings.turns.acknowledgement_max_ms, language=settings.language
+        ),
         read_ahead=settings.reply.read_ahead,
         write_ahead_tokens=settings.reply.write_ahead_tokens,
         reply=ReplyRules(
@@ -45,12 +43,14 @@ def session_rules(settings: Settings) -> SessionRules:
             early_first_clause=settings.reply.early_first_clause,
             first_clause_min_words=settings.reply.first_clause_min_words,
             clause_max_characters=settings.reply.clause_max_characters,
+            language=settings.language,
         ),
         preroll_ms=settings.turns.preroll_ms,
     )
 
 
-def _endpointer_rules(turns: TurnsSettings) -> EndpointerRules:
+def _endpointer_rules(settings: Settings) -> EndpointerRules:
+    turns = settings.turns
     return EndpointerRules(
         speech_threshold=turns.speech_threshold,
         silence_threshold=turns.silence_threshold,
@@ -60,12 +60,18 @@ def _endpointer_rules(turns: TurnsSettings) -> EndpointerRules:
         soft_end_ms=turns.soft_end_ms,
         merge_window_ms=turns.merge_window_ms,
         max_turn_s=turns.max_turn_s,
-        waiting=_wait_rule(turns),
+        waiting=_wait_rule(turns, rule_in_force(settings)),
     )
 
 
-def _wait_rule(turns: TurnsSettings) -> WaitRule:
-    match turns.rule:
+def rule_in_force(settings: Settings) -> TurnRule:
+    """The rule that ends turns: the one that is set, or the language's."""
+    rule = settings.turns.rule
+    return turn_rule(settings.language) if rule == "auto" else rule
+
+
+def _wait_rule(turns: TurnsSettings, rule: TurnRule) -> WaitRule:
+    match rule:
         case "fused":
             return FusedWait(turns.eagerness, longest_ms=turns.longest_wait_ms)
         case "smart-turn":
@@ -91,20 +97,21 @@ def new_history(settings: Settings) -> History:
     return History(
         system_prompt(settings),
         max_tokens=settings.llm.history_tokens,
-        examples=_EXAMPLES if settings.llm.examples else (),
-        write=as_written,
+        examples=find_language(settings.language).examples if settings.llm.examples else (),
+        write=partial(as_written, language=settings.language),
     )
 
 
 def system_prompt(settings: Settings) -> str:
-    """The system prompt in force: the file's text if one is named.
+    """The system prompt in force: the named file's, else the one that is set, else the language's.
 
     Raises:
         ConfigError: the file cannot be read, or holds no text.
     """
     path = settings.llm.system_prompt_file
     if path is None:
-        return settings.llm.system_prompt
+        own = settings.llm.system_prompt
+        return find_language(settings.language).system_prompt if own is None else own
     try:
         text = path.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeError) as error:

@@ -43,7 +43,7 @@ class ReplyRules:
         early_first_clause: the first clause ends where a speaker could pause, not at a full stop.
         first_clause_min_words: the first clause may end at a weak boundary from here on.
         clause_max_characters: a clause ends here at the latest.
-        language: for reading out numbers and units.
+        language: of what is said: how it is cut and read aloud, and the bot's own sentences.
     """
 
     drafts: bool = True
@@ -164,6 +164,7 @@ class Reply:
             first_clause_min_words=self._rules.first_clause_min_words,
             early_first_clause=self._rules.early_first_clause,
             max_clause_characters=self._rules.clause_max_characters,
+            language=self._rules.language,
         )
 
         async def pass_on(clauses: list[str]) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
+from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
@@ -165,6 +166,13 @@ def test_misses_and_cut_ins_are_listed_with_links_that_lead_somewhere() -> None:
     )
     ids = {attributes.get("id") for _, attributes in page.elements}
     assert all(link is not None and link[1:] in ids for link in links)
+
+
+@pytest.mark.parametrize(("language", "differs"), [("de", False), ("en", True)])
+def test_words_are_compared_in_the_language_of_the_run(language: str, *, differs: bool) -> None:
+    run = a_run([a_turn(text="um 21 Uhr", transcript="um einundzwanzig Uhr")])
+    run = replace(run, meta=replace(run.meta, config={"language": language}))
+    assert ("<del>" in render_report(run)) is differs
 
 
 def test_a_partial_run_warns_first() -> None:

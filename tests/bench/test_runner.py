@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from voicebot.audio.files import write_wav
-from voicebot.bench.callers import Caller, CallerTurn
+from voicebot.bench.callers import Background, Caller, CallerTurn, ReplyCue
 from voicebot.bench.conversation import RunnerRules
 from voicebot.bench.meters import ProcessMeter
 from voicebot.bench.runner import BenchRunner, Measurements
@@ -204,3 +205,50 @@ def test_what_a_draft_cost_and_won_is_recorded(
     assert turn.drafts.won_ms == pytest.approx(work_ms, abs=2)
     assert turn.drafts.discarded_cpu_s == 0.0
     assert turn.cpu_s is not None
+
+
+LONG = ScriptedLlm(default="This is a reply of many words that goes on for a while. " * 4)
+
+
+def test_a_turn_with_a_cue_begins_into_the_reply(
+    tmp_path: Path, virtual_time: Callable[[Any], Any]
+) -> None:
+    first, second, third = (clip(tmp_path, f"{name}.wav", (0.3, 1.3)) for name in "abc")
+    caller = Caller("talk", "over", (first, replace(second, cue=ReplyCue(1.6)), third))
+    measured = Measurements()
+    virtual_time(runner(LONG, turn_gap_s=4.0).run([caller], measured))
+    asked, over, later = measured.turns
+    assert asked.audible_s is not None
+    (begin_s, end_s), *_ = asked.bot_audio
+    assert over.yield_ms is not None, "the bot was speaking when the second turn began"
+    # The clip was put 1.6 s into the reply, and its speech begins 0.3 s into the clip.
+    assert end_s - begin_s == pytest.approx(1.9 + over.yield_ms / 1000, abs=0.05)
+    assert later.voice_to_voice_ms is not None
+
+
+def test_a_caller_whose_cue_never_comes_speaks_all_the_same(
+    tmp_path: Path, virtual_time: Callable[[Any], Any]
+) -> None:
+    quiet, second = (clip(tmp_path, f"{name}.wav", (0.3, 1.3)) for name in "ab")
+    write_wav(quiet.path, np.zeros(2 * RATE_HZ, dtype=np.float32), RATE_HZ)
+    cued = replace(second, cue=ReplyCue(0.5, patience_s=2.0))
+    measured = Measurements()
+    virtual_time(runner().run([Caller("talk", "over", (quiet, cued))], measured))
+    unheard, spoken = measured.turns
+    assert unheard.missed
+    assert spoken.voice_to_voice_ms is not None
+    assert spoken.yield_ms is None
+
+
+def test_a_background_sounds_beneath_the_whole_call(
+    tmp_path: Path, virtual_time: Callable[[Any], Any]
+) -> None:
+    write_wav(tmp_path / "loud.wav", np.resize([0.3, -0.3], RATE_HZ).astype(np.float32), RATE_HZ)
+    caller = single(clip(tmp_path, "a.wav", (0.3, 1.3)))
+    measured = Measurements()
+    loud = replace(caller, background=Background(tmp_path / "loud.wav"))
+    faint = replace(caller, background=Background(tmp_path / "loud.wav", gain=0.001))
+    virtual_time(runner().run([faint], measured))
+    assert measured.turns[-1].voice_to_voice_ms is not None
+    virtual_time(runner().run([loud], measured))
+    assert measured.turns[-1].voice_to_voice_ms is None, "it never falls silent"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from factories import a_breakdown, a_realistic_run, a_run, a_turn, words
@@ -15,6 +16,7 @@ from voicebot.bench.summary import (
     share_within,
     summarise,
 )
+from voicebot.text.normalise import normalise_words
 
 PAUSED = ((0.0, 1.0), (1.6, 2.5))
 
@@ -92,6 +94,13 @@ def test_word_error_rate_is_over_rows_with_a_text() -> None:
 def test_word_error_rate_uses_the_projects_normaliser_by_default() -> None:
     turn = a_turn(text="It's 3 o'clock.", transcript="it's three o'clock")
     assert summarise([turn]).word_error_rate == 0.0
+
+
+def test_word_error_rate_is_of_the_language() -> None:
+    turn = a_turn(text="Um 21 Uhr fährt der Zug.", transcript="um einundzwanzig Uhr fährt der zug")
+    german = partial(normalise_words, language="de")
+    assert summarise([turn], normalise=german).word_error_rate == 0.0
+    assert summarise([turn]).word_error_rate != 0.0
 
 
 def test_drafts_are_rated_by_those_begun() -> None:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from voicebot.engines.espeak import EspeakTts, JoinPauses
+from voicebot.engines.espeak import EspeakTts
 from voicebot.engines.espeak_library import EspeakLibrary, short_data_path
+from voicebot.engines.speech_joins import JoinPauses
 from voicebot.errors import ConfigError, ModelMissingError
 
 if TYPE_CHECKING:
@@ -233,3 +234,9 @@ def test_long_data_path_is_linked(tmp_path: Path) -> None:
 def test_missing_data_is_said(tmp_path: Path) -> None:
     with pytest.raises(ModelMissingError, match="no data"):
         EspeakLibrary(tmp_path / "lib.so", tmp_path)
+
+
+@pytest.mark.parametrize("voice", ["en-gb", "EN-GB", "en-gb+f3", "fr-fr", "de"])
+def test_a_voice_is_found_by_its_language(voice: str) -> None:
+    samples, _ = say("one two", EspeakTts(voice))
+    assert len(samples) > 4000

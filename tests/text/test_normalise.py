@@ -21,6 +21,23 @@ def test_words_in_one_form(text: str, words: list[str]) -> None:
     assert normalise_words(text) == words
 
 
+@pytest.mark.parametrize(
+    ("language", "text", "words"),
+    [
+        ("de", "Über 21 Straßen, ja!", ["über", "einundzwanzig", "straßen", "ja"]),
+        ("de", "U\u0308ber 3,5 %", ["über", "drei", "komma", "fünf", "prozent"]),
+        ("es", "¿Qué? ¡21 años!", ["qué", "veintiún", "años"]),
+        ("fr", "D’accord, l'été a 93 jours.",  # noqa: RUF001 - a typographic apostrophe
+         ["d'accord", "l'été", "a", "quatre", "vingt", "treize", "jours"]),
+    ],
+)  # fmt: skip
+def test_each_language_keeps_its_letters_and_has_its_numbers(
+    language: str, text: str, words: list[str]
+) -> None:
+    assert normalise_words(text, language) == words
+    assert same_words(text, " ".join(words), language)
+
+
 def test_same_words() -> None:
     assert same_words("Twenty-two, please.", "22 please")
     assert not same_words("twenty two", "twenty three")

@@ -18,14 +18,40 @@ from voicebot.text.written import as_written
         ("are you there?", "Are you there?"),
         ("ok", "Ok."),
         ("  ", ""),
-        ("Ja, gerne", "Ja, gerne."),
     ],
 )
 def test_words_become_a_sentence(said: str, written: str) -> None:
     assert as_written(said) == written
 
 
-@given(st.text())
-def test_it_never_fails_and_doing_it_twice_changes_nothing(said: str) -> None:
-    once = as_written(said)
-    assert as_written(once) == once
+@pytest.mark.parametrize(
+    ("language", "said", "written"),
+    [
+        ("de", "wie spät ist es", "Wie spät ist es?"),
+        ("de", "und in welcher stadt bin ich", "Und in welcher stadt bin ich?"),
+        ("de", "kannst du das radio ausmachen", "Kannst du das radio ausmachen?"),
+        ("de", "mach das radio aus", "Mach das radio aus."),
+        ("de", "Ja, gerne", "Ja, gerne."),
+        ("es", "qué hora es", "¿Qué hora es?"),
+        ("es", "y en qué ciudad estoy", "¿Y en qué ciudad estoy?"),
+        ("es", "puedes apagar la luz", "¿Puedes apagar la luz?"),
+        ("es", "apaga la luz", "Apaga la luz."),
+        ("es", "¿Qué hora es?", "¿Qué hora es?"),
+        ("fr", "quelle heure est-il", "Quelle heure est-il ?"),
+        ("fr", "qu'est-ce que c'est", "Qu'est-ce que c'est ?"),
+        ("fr", "à quelle heure part le train", "À quelle heure part le train ?"),
+        ("fr", "peux-tu éteindre la lumière", "Peux-tu éteindre la lumière ?"),
+        ("fr", "c'est quoi", "C'est quoi ?"),
+        ("fr", "éteins la lumière", "Éteins la lumière."),
+        ("fr", "i love", "I love."),
+        ("de", "i", "I."),
+    ],
+)
+def test_each_language_has_its_questions(language: str, said: str, written: str) -> None:
+    assert as_written(said, language) == written
+
+
+@given(st.text(), st.sampled_from(["en", "de", "es", "fr"]))
+def test_it_never_fails_and_doing_it_twice_changes_nothing(said: str, language: str) -> None:
+    once = as_written(said, language)
+    assert as_written(once, language) == once

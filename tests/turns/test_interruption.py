@@ -40,6 +40,26 @@ def test_what_is_none(text: str) -> None:
     assert not is_acknowledgement(text)
 
 
+@pytest.mark.parametrize(
+    ("language", "text", "acknowledges"),
+    [
+        *(("de", text, True) for text in ("Mhm.", "ja, genau", "ach so okay", "na klar")),
+        *(("de", text, False) for text in ("stopp", "ja aber", "nein", "warte", "claro", "")),
+        *(("es", text, True) for text in ("sí", "vale, vale", "de acuerdo", "claro que sí")),
+        *(("es", text, False) for text in ("no", "espera", "sí pero", "para", "genau")),
+        *(("fr", text, True) for text in ("d'accord", "C'est ça.", "tout à fait", "oui oui")),
+        *(("fr", text, False) for text in ("non", "attends", "oui mais", "arrête", "yeah")),
+    ],
+)
+def test_acknowledgements_of_other_languages(
+    *, language: str, text: str, acknowledges: bool
+) -> None:
+    assert is_acknowledgement(text, language) is acknowledges
+    rules = InterruptionRules(language=language)
+    verdict = judge(Intrusion(300, text, is_over=True), rules)
+    assert (verdict is Verdict.GO_ON) is (acknowledges or not text)
+
+
 @given(INTRUSIONS)
 def test_what_is_over_is_decided(intrusion: Intrusion) -> None:
     assert (judge(intrusion, RULES) is Verdict.HOLD) <= (not intrusion.is_over)

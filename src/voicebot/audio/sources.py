@@ -46,14 +46,18 @@ class VirtualMicrophone:
     Args:
         block_ms: length of a block.
         seed: of the faint room noise (-80 dBFS) beneath everything.
+        background: what sounds beneath everything as well, over and over; 16 kHz.
     """
 
-    def __init__(self, *, block_ms: float, seed: int = 0) -> None:
+    def __init__(
+        self, *, block_ms: float, seed: int = 0, background: Samples | None = None
+    ) -> None:
         self._block_samples = max(1, round(block_ms * INPUT_SAMPLE_RATE_HZ / 1000.0))
         noise = np.random.default_rng(seed).standard_normal(
             round(_ROOM_NOISE_S * INPUT_SAMPLE_RATE_HZ)
         )
         self._noise = (noise * _ROOM_NOISE_RMS).astype(np.float32)
+        self._background = background
         self._scheduled: list[_Scheduled] = []
         self._next_block = 0
         self._origin_s: float | None = None
@@ -96,6 +100,9 @@ class VirtualMicrophone:
     def _render(self, first: int) -> Samples:
         indices = np.arange(first, first + self._block_samples) % len(self._noise)
         block = self._noise[indices]
+        if self._background is not None and len(self._background):
+            beneath = np.arange(first, first + self._block_samples) % len(self._background)
+            block += self._background[beneath]
         for item in self._scheduled:
             start = max(first, item.first_sample)
             end = min(first + self._block_samples, item.first_sample + len(item.samples))

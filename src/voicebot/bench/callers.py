@@ -8,7 +8,9 @@ A folder of callers holds ``manifest.jsonl``, a JSON object a line, each a turn:
 - optional ``text``, ``words`` (``[[word, start, end], ...]``), ``speaker``, ``kind``;
 - optional ``conversation``: rows with the same value are the turns of one caller, in file order;
   every other row is a caller of one turn;
-- optional ``gap_s``: how long the caller is silent between the clip before and this one.
+- optional ``gap_s``: how long the caller is silent between the clip before and this one;
+- optional ``into_reply_s`` instead: the turn begins so long after the bot's reply to the one
+  before it became audible, or after some seconds if none did.
 
 Other fields are ignored, an optional one may be null, and blank lines are skipped.
 """
@@ -30,9 +32,11 @@ from voicebot.errors import AudioFileError, CallersError, ConfigError
 __all__ = [
     "DEFAULT_KIND",
     "MANIFEST_NAME",
+    "Background",
     "Caller",
     "CallerTurn",
     "CallerWord",
+    "ReplyCue",
     "Span",
     "load_callers",
     "recorded_callers_dir",
@@ -48,6 +52,33 @@ _CORRECT_ROW = "correct that row or delete it"
 
 Span: TypeAlias = tuple[float, float]
 """Start and end in seconds from the clip's first sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyCue:
+    """A turn that begins into the bot's reply to the one before it.
+
+    Attributes:
+        after_s: so long after the reply's first audible sample.
+        patience_s: without a reply within this time of the end of the clip before, the caller
+            speaks all the same.
+    """
+
+    after_s: float
+    patience_s: float = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What sounds beneath a caller from the first moment to the last, over and over.
+
+    Attributes:
+        path: an audio file.
+        gain: what its samples are multiplied by.
+    """
+
+    path: Path
+    gain: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +105,7 @@ class CallerTurn:
         speaker: who speaks; None if not known.
         gap_s: seconds of silence between the end of the clip before it in the conversation and
             the start of this one; None leaves that to whoever plays it.
+        cue: what the turn waits for instead; None for a turn that comes at its time.
     """
 
     name: str
@@ -85,6 +117,7 @@ class CallerTurn:
     words: tuple[CallerWord, ...] = ()
     speaker: str | None = None
     gap_s: float | None = None
+    cue: ReplyCue | None = None
 
     @property
     def start_s(self) -> float:
@@ -110,11 +143,13 @@ class Caller:
         name: the conversation's name, or that of the only turn.
         kind: that of the first turn.
         turns: at least one, in the order in which they are spoken.
+        background: what sounds beneath all of it; None for the microphone's own faint noise alone.
     """
 
     name: str
     kind: str
     turns: tuple[CallerTurn, ...]
+    background: Background | None = None
 
 
 def recorded_callers_dir() -> Path:
@@ -259,6 +294,7 @@ class _Row:
         path = _inside(folder, name)
         speech = self._speech()
         words = self._words()
+        into_reply_s = self._optional_seconds("into_reply_s")
         turn = CallerTurn(
             name=name,
             path=path,
@@ -268,7 +304,8 @@ class _Row:
             text=self._text("text"),
             words=words,
             speaker=self._text("speaker"),
-            gap_s=self._gap_s(),
+            gap_s=self._optional_seconds("gap_s"),
+            cue=None if into_reply_s is None else ReplyCue(into_reply_s),
         )
         for field, end_s in (("speech", turn.true_end_s), ("words", _last_end_s(words))):
             if end_s > turn.duration_s + _END_TOLERANCE_S:
@@ -286,11 +323,9 @@ class _Row:
             raise _RowError(f"`{field}` is {_shown(value)}, not a text")
         return value
 
-    def _gap_s(self) -> float | None:
-        value = self.fields.get("gap_s")
-        if value is None:
-            return None
-        return _seconds("gap_s", value)
+    def _optional_seconds(self, field: str) -> float | None:
+        value = self.fields.get(field)
+        return None if value is None else _seconds(field, value)
 
     def _speech(self) -> tuple[Span, ...]:
         value = self.fields.get("speech")

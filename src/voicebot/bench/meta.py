@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from voicebot import __version__
-from voicebot.bench.record import AudioPath, Host, ModelUsed, RunMeta
+from voicebot.bench.record import AudioPath, Host, MachineState, ModelUsed, RunMeta
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,6 +92,7 @@ def run_meta(
     startup_s: float | None,
     commit: str | None,
     loop_stall_p95_ms: float | None,
+    machine: MachineState | None = None,
 ) -> RunMeta:
     """Everything that names the circumstances of a run."""
     return RunMeta(
@@ -106,6 +107,7 @@ def run_meta(
         audio=audio,
         startup_s=startup_s,
         loop_stall_p95_ms=loop_stall_p95_ms,
+        machine=machine,
     )
 
 

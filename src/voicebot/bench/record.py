@@ -37,6 +37,7 @@ __all__ = [
     "Drafts",
     "GroupSummary",
     "Host",
+    "MachineState",
     "ModelUsed",
     "Run",
     "RunMeta",
@@ -154,6 +155,8 @@ class TurnRecord:
             silent; None unless the caller began to speak while the bot did.
         cpu_s: processor seconds of the process and its children while the caller was played; the
             turns of a conversation share them equally. None in a file that does not tell.
+        audio: the recording of the turn, caller left and bot right, relative to the run's folder;
+            None unless recordings were asked for.
     """
 
     caller: str
@@ -182,6 +185,7 @@ class TurnRecord:
     warmup: bool = False
     yield_ms: float | None = None
     cpu_s: float | None = None
+    audio: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +228,25 @@ class AudioPath:
 
 
 @dataclass(frozen=True, slots=True)
+class MachineState:
+    """What else the machine did while callers were played.
+
+    Attributes:
+        load_before: the load of the minute before.
+        others_share: of the machine's processor time, what other programs took.
+        stolen_share: what other virtual machines took of it; 0 where the system does not tell.
+        throttles: how often a core was slowed down because it was hot; 0 where not told.
+        timer_resolution_us: of the clock that latencies are measured with, in microseconds.
+    """
+
+    load_before: float
+    others_share: float
+    stolen_share: float
+    throttles: int
+    timer_resolution_us: float
+
+
+@dataclass(frozen=True, slots=True)
 class RunMeta:
     """What a run was made with.
 
@@ -239,6 +262,7 @@ class RunMeta:
         audio: where sound came in and went out.
         startup_s: from the start of the process to listening.
         loop_stall_p95_ms: 95th percentile of how late the event loop was for its own alarm.
+        machine: what else the machine did meanwhile; None in a file that does not tell.
     """
 
     started_at: str
@@ -252,6 +276,7 @@ class RunMeta:
     audio: AudioPath
     startup_s: float | None = None
     loop_stall_p95_ms: float | None = None
+    machine: MachineState | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from voicebot.bench.callers import Caller
     from voicebot.bench.conversation import RunnerRules
     from voicebot.bench.record import TurnRecord
+    from voicebot.bench.turn_audio import TurnAudio
+    from voicebot.events import Event
     from voicebot.history import History
     from voicebot.session import SessionRules
     from voicebot.stages import Stages
@@ -60,6 +62,9 @@ class BenchRunner:
         make_history: a fresh history for each caller.
         rules: how to play.
         on_turn: called with each record as it is made.
+        watch: takes every fact of every session.
+        audio: takes the sound of turns that count; None stores none.
+        is_alone: no other runner plays at the same time, so that processor time is this one's.
     """
 
     def __init__(
@@ -70,12 +75,18 @@ class BenchRunner:
         make_history: Callable[[], History],
         rules: RunnerRules,
         on_turn: Callable[[TurnRecord], None],
+        watch: Callable[[Event], None] = lambda _: None,
+        is_alone: bool = True,
+        audio: TurnAudio | None = None,
     ) -> None:
         self._stages = stages
         self._session_rules = session_rules
         self._make_history = make_history
         self._rules = rules
         self._on_turn = on_turn
+        self._watch = watch
+        self._is_alone = is_alone
+        self._audio = audio
 
     async def run(self, callers: Sequence[Caller], into: Measurements) -> None:
         """Play the warm-up and then every caller; ``into`` grows turn by turn.
@@ -120,13 +131,16 @@ class BenchRunner:
             session_rules=self._session_rules,
             history=self._make_history(),
             rules=self._rules,
+            watch=self._watch,
         )
         try:
             await conversation.hold()
         finally:
             cpu_s = into.process.cpu_seconds() - cpu_before_s
-            for record in conversation.records(cpu_s=cpu_s, is_warmup=is_warmup):
+            share_s = cpu_s if self._is_alone else None
+            audio = None if is_warmup else self._audio
+            for record in conversation.records(cpu_s=share_s, is_warmup=is_warmup, audio=audio):
                 (into.warmup_turns if is_warmup else into.turns).append(record)
                 self._on_turn(record)
-            if not is_warmup:
+            if self._is_alone and not is_warmup:
                 into.cpu_seconds += cpu_s

@@ -49,6 +49,9 @@ _FEW_CLUSTERS = 10
 _SUM_TOLERANCE_MS = 0.5
 _UNEXPLAINED_MS = 30.0
 _STALL_MS = 10.0
+_STOLEN_SHARE = 0.01
+_OTHERS_SHARE = 0.1
+_COARSE_TIMER_US = 1000.0
 
 
 def summarise(
@@ -190,10 +193,29 @@ def _caveats_of_turns(turns: Sequence[TurnRecord]) -> list[str]:
 
 
 def _caveats_of_machine(run: Run) -> list[str]:
+    found = []
     stall_ms = run.meta.loop_stall_p95_ms
-    if stall_ms is None or stall_ms <= _STALL_MS:
-        return []
-    return [f"The event loop was up to {stall_ms:.0f} ms late (p95): the machine was busy."]
+    if stall_ms is not None and stall_ms > _STALL_MS:
+        found.append(f"The event loop was up to {stall_ms:.0f} ms late (p95).")
+    machine = run.meta.machine
+    if machine is None:
+        return found
+    if machine.others_share > _OTHERS_SHARE:
+        found.append(
+            f"Other programs took {100 * machine.others_share:.0f} % of the machine: measure again "
+            "when it is quiet."
+        )
+    if machine.stolen_share > _STOLEN_SHARE:
+        found.append(
+            f"Other virtual machines took {100 * machine.stolen_share:.1f} % of the processor time."
+        )
+    if machine.throttles:
+        found.append(f"The processor was slowed down {machine.throttles} times because it was hot.")
+    if machine.timer_resolution_us > _COARSE_TIMER_US:
+        found.append(
+            f"The clock tells no less than {machine.timer_resolution_us / 1000:.0f} ms apart."
+        )
+    return found
 
 
 def _sums_wrongly(turn: TurnRecord) -> bool:

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from voicebot.bench.at_once import Traffic
 from voicebot.bench.callers import load_callers, recorded_callers_dir
 from voicebot.bench.files import write_text_atomically
 from voicebot.bench.variants import parse_variants
 from voicebot.cli.bench_run import BenchRun, ShownRun
+from voicebot.cli.bench_runs import compare_command, definitions_command, export_command
+from voicebot.cli.bench_scaling import scaling_command
+from voicebot.cli.bench_scenarios import open_scenario, scenarios_command
 from voicebot.cli.bench_sweep import plan_swept_run
 from voicebot.cli.context import takes_settings
 from voicebot.errors import CallersError, OutputError
@@ -28,13 +32,19 @@ __all__ = ["bench_command"]
 _PROBE_BYTES = 256 * 1024  # about what a short run takes
 
 
-@click.command("bench")
+@click.group("bench", invoke_without_command=True)
 @click.option(
     "--callers",
     "callers_dir",
     type=click.Path(path_type=Path),
     metavar="DIR",
     help="A folder of callers; without it, the recorded callers that come with voicebot.",
+)
+@click.option(
+    "--scenario",
+    "scenario_name",
+    metavar="NAME|FILE",
+    help="Play a scenario: one that ships (`voicebot bench scenarios`), or a TOML file.",
 )
 @click.option("--kind", metavar="KIND[,...]", help="Only callers of this kind, or of these.")
 @click.option("--limit", type=int, metavar="N", help="At most N callers, sampled over the kinds.")
@@ -52,6 +62,11 @@ _PROBE_BYTES = 256 * 1024  # about what a short run takes
     type=float,
     metavar="S",
     help="Callers hear this many seconds of the last reply, then hang up: shorter runs.",
+)
+@click.option(
+    "--record",
+    is_flag=True,
+    help="Store what was to be heard of every turn, caller left and bot right, beside the run.",
 )
 @click.option(
     "--vary",
@@ -83,11 +98,13 @@ def bench_command(
     context: CliContext,
     *,
     callers_dir: Path | None,
+    scenario_name: str | None,
     kind: str | None,
     limit: int | None,
     seed: int | None,
     out_dir: Path | None,
     hang_up_after_s: float | None,
+    record: bool,
     varied: tuple[str, ...],
     latency_kinds: str | None,
     sweep: bool,
@@ -95,10 +112,19 @@ def bench_command(
 ) -> None:
     """Measure how fast it answers.
 
-    Plays every caller in real time through the same session that chat uses, writes run.json and
-    report.html, and prints a table. The exit code is 0 when the run is complete, whatever its
-    figures are.
+    Without a subcommand, plays every caller in real time through the same session that chat uses,
+    writes run.json and report.html, and prints a table. The exit code is 0 when the run is
+    complete, whatever its figures are.
     """
+    if click.get_current_context().invoked_subcommand is not None:
+        return
+    if scenario_name and (callers_dir or kind or limit):
+        raise click.UsageError("a scenario says who calls; leave --callers, --kind, --limit out")
+    scenario = open_scenario(scenario_name) if scenario_name else None
+    if scenario is not None:
+        if scenario.told.at_once > 1 and (sweep or varied):
+            raise click.UsageError("several callers at once go with one configuration only")
+        context = scenario.settle(context)
     context = (
         context.with_flag("bench.callers_dir", "--callers", callers_dir)
         .with_flag("bench.seed", "--seed", seed)
@@ -116,14 +142,33 @@ def bench_command(
         variants, shown = plan_swept_run(context, points, kinds)
     else:
         variants, shown = parse_variants(varied), ShownRun(kinds)
-    folder = settings.bench.callers_dir or recorded_callers_dir()
-    callers = load_callers(folder, kind, limit, settings.bench.seed)
-    _check_kinds(kinds, callers)
     started_at = datetime.now().astimezone()
     out_dir = out_dir or settings.bench.out_dir / started_at.strftime("%Y-%m-%d-%H%M%S")
+    if scenario is None:
+        folder = settings.bench.callers_dir or recorded_callers_dir()
+        callers = load_callers(folder, kind, limit, settings.bench.seed)
+        traffic = Traffic()
+    else:
+        callers, traffic = scenario.callers(out_dir / "callers"), scenario.traffic
+    _check_kinds(kinds, callers)
     _check_writable(out_dir)
-    bench = BenchRun(context, variants, callers, started_at=started_at, shown=shown)
+    bench = BenchRun(
+        context,
+        variants,
+        callers,
+        started_at=started_at,
+        shown=shown,
+        traffic=traffic,
+        record_dir=out_dir if record else None,
+    )
     asyncio.run(bench.run(out_dir))
+
+
+bench_command.add_command(scenarios_command)
+bench_command.add_command(compare_command)
+bench_command.add_command(definitions_command)
+bench_command.add_command(export_command)
+bench_command.add_command(scaling_command)
 
 
 def _kinds(text: str | None) -> tuple[str, ...]:

@@ -11,25 +11,33 @@ import signal
 import tempfile
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voicebot.bench.alternation import Player, play_alternately
+from voicebot.bench.at_once import Traffic, arrival_instants_s, play_at_once
 from voicebot.bench.comparison import compare, write_comparison
 from voicebot.bench.comparison_table import comparison_table
 from voicebot.bench.conversation import RunnerRules
+from voicebot.bench.machine_watch import MachineWatch
 from voicebot.bench.meta import run_meta, source_commit
+from voicebot.bench.meters import ProcessMeter
 from voicebot.bench.record import AudioPath, ModelUsed, Run, TurnRecord, write_run
 from voicebot.bench.runner import BenchRunner, Measurements
 from voicebot.bench.summary import caveats, summarise
 from voicebot.bench.table import summary_table
+from voicebot.bench.turn_audio import TurnAudio
 from voicebot.bench.variants import engine_settings
 from voicebot.cli.startup import listening, prepare_models
 from voicebot.conversation_rules import new_history, session_rules
 from voicebot.errors import OutputError
+from voicebot.telemetry.observers import telemetry
+from voicebot.text.normalise import normalise_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from voicebot.bench.callers import Caller
@@ -37,8 +45,13 @@ if TYPE_CHECKING:
     from voicebot.bench.variants import Variant
     from voicebot.cli.context import CliContext
     from voicebot.cli.startup import Listening, PreparedModels
+    from voicebot.events import Event
+    from voicebot.telemetry.observers import Telemetry
 
 __all__ = ["BenchRun", "ShownRun"]
+
+
+_ONE_BY_ONE = Traffic()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +89,8 @@ class BenchRun:
         callers: who calls.
         started_at: for the record.
         shown: see ``ShownRun``.
+        traffic: how callers come; several at once go with one variant only.
+        record_dir: the run's folder, if the sound of turns is to be stored there.
 
     Raises:
         ConfigError: a variant's setting is unknown, mistyped or out of range.
@@ -90,12 +105,17 @@ class BenchRun:
         *,
         started_at: datetime,
         shown: ShownRun,
+        traffic: Traffic = _ONE_BY_ONE,
+        record_dir: Path | None = None,
     ) -> None:
         self._context = context
         self._callers = callers
         self._started_at = started_at
         self._shown = shown
+        self._traffic = traffic
+        self._record_dir = record_dir
         self._startup_s: float | None = None
+        self._machine: MachineWatch | None = None
         self._commit = source_commit()  # of the code that is loaded, not of what stands there later
         self._members: list[_Member] = []
         for variant in variants:
@@ -147,16 +167,40 @@ class BenchRun:
                     loaded[member.engines] = await loaded_engines.enter_async_context(
                         listening(member.context, self._engines[member.engines])
                     )
-            self._startup_s = max(each.startup_s for each in loaded.values())
+            lines = [loaded[self._members[0].engines]]
+            for _ in range(1, self._traffic.at_once):
+                first = self._members[0]
+                more = listening(first.context, self._engines[first.engines])
+                lines.append(await loaded_engines.enter_async_context(more))
+            self._startup_s = max(each.startup_s for each in (*loaded.values(), *lines))
             each_ = f", each played to {len(self._members)} variants" if self._has_several else ""
             self._context.error_console.print(
                 f"Callers: {len(self._callers)}, turns: {self._turns}{each_}. They speak in real "
                 "time; Ctrl-C ends the run and keeps what was measured."
             )
-            players = [self._player(each, loaded[each.engines]) for each in self._members]
+            watch = loaded_engines.enter_context(self._telemetry()).observe
+            if len(lines) > 1:
+                await self._play_at_once([self._player(self._members[0], e, watch) for e in lines])
+                return
+            players = [self._player(each, loaded[each.engines], watch) for each in self._members]
             await self._warm_up(players)
+            self._machine = MachineWatch(ProcessMeter().cpu_seconds)
             seed = self._context.settings.bench.seed
             await play_alternately(self._callers, players, seed=seed)
+
+    async def _play_at_once(self, lines: Sequence[Player]) -> None:
+        for line in lines:
+            line.measured.warmup_turns.clear()  # each line has models of its own to warm
+            await line.runner.warm_up(self._callers, line.measured)
+        process = ProcessMeter()
+        self._machine = MachineWatch(process.cpu_seconds)
+        seed = self._context.settings.bench.seed
+        arrivals_s = arrival_instants_s(len(self._callers), self._traffic.arrivals_per_minute, seed)
+        before_s = process.cpu_seconds()
+        try:
+            await play_at_once(self._callers, lines, arrivals_s=arrivals_s)
+        finally:
+            self._members[0].measured.cpu_seconds = process.cpu_seconds() - before_s
 
     async def _warm_up(self, players: Sequence[Player]) -> None:
         """Once for all variants that share engines."""
@@ -168,7 +212,12 @@ class BenchRun:
                 await player.runner.warm_up(self._callers, player.measured)
                 warm[member.engines] = player.measured
 
-    def _player(self, member: _Member, loaded: Listening) -> Player:
+    def _telemetry(self) -> AbstractContextManager[Telemetry]:
+        first = self._members[0]
+        models = self._engines[first.engines].profile.model_names
+        return telemetry(first.context.settings.telemetry, models)
+
+    def _player(self, member: _Member, loaded: Listening, watch: Callable[[Event], None]) -> Player:
         settings = member.context.settings
         runner = BenchRunner(
             loaded.stages,
@@ -183,8 +232,17 @@ class BenchRun:
                 hang_up_after_s=settings.bench.hang_up_after_s,
             ),
             on_turn=lambda turn: self._print_turn(member, turn),
+            watch=watch,
+            audio=self._audio_of(member),
+            is_alone=self._traffic.at_once == 1,
         )
         return Player(runner, member.measured)
+
+    def _audio_of(self, member: _Member) -> TurnAudio | None:
+        if self._record_dir is None:
+            return None
+        place = self._record_dir / member.variant.name if self._has_several else self._record_dir
+        return TurnAudio(place)
 
     @property
     def _has_several(self) -> bool:
@@ -263,11 +321,13 @@ class BenchRun:
                 startup_s=self._startup_s if is_alone else None,
                 commit=self._commit,
                 loop_stall_p95_ms=measured.loop_stall_p95_ms,
+                machine=self._machine.state() if self._machine is not None else None,
             ),
             warmup=len(measured.warmup_turns),
             turns=tuple(measured.turns),
             summary=summarise(
                 measured.turns,
+                normalise=partial(normalise_words, language=settings.language),
                 cpu_seconds_per_turn=measured.cpu_seconds_per_turn,
                 peak_rss_mib=measured.process.peak_rss_mib if is_alone else None,
             ),

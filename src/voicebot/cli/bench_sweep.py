@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from voicebot.bench.sweep import parse_points, plan_sweep, swept, write_sweep
 from voicebot.bench.sweep_table import sweep_table
 from voicebot.cli.bench_run import ShownRun
-from voicebot.config import settings_by_key
+from voicebot.conversation_rules import rule_in_force
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,8 +34,8 @@ def plan_swept_run(
     Raises:
         ConfigError: the points are of another form.
     """
-    values = settings_by_key(context.settings)
-    default = (str(values["turns.rule"]), float(str(values["turns.eagerness"])))
+    settings = context.settings
+    default = (rule_in_force(settings), settings.turns.eagerness)
     planned = plan_sweep(parse_points(points), default)
 
     def write(comparison: Comparison, first: Run, folder: Path) -> Sequence[str]:

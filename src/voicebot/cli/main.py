@@ -53,7 +53,11 @@ class Subcommand:
 SUBCOMMANDS: Mapping[str, Subcommand] = {
     "chat": Subcommand("voicebot.cli.chat:chat_command", "Talk with the bot."),
     "bench": Subcommand("voicebot.cli.bench:bench_command", "Measure how fast it answers."),
+    "callers": Subcommand(
+        "voicebot.cli.callers:callers_group", "Make and record callers for bench."
+    ),
     "models": Subcommand("voicebot.cli.models:models_group", "List, fetch and verify models."),
+    "voices": Subcommand("voicebot.cli.voices:voices_command", "List the voices."),
     "devices": Subcommand(
         "voicebot.cli.devices:devices_group", "List, test and choose sound devices."
     ),

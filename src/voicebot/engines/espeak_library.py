@@ -180,17 +180,8 @@ class EspeakLibrary:
 
     def voices(self) -> tuple[EspeakVoice, ...]:
         """The voices there are, by language."""
-        found = []
         with self._lock:
-            listed = self._lib.espeak_ListVoices(None)
-            index = 0
-            while listed[index]:
-                voice = listed[index].contents
-                # languages: a priority byte, then a C string; only the first one is the main one.
-                language = ctypes.string_at(voice.languages + 1).decode("utf-8", "replace")
-                found.append(EspeakVoice(language, voice.name.decode("utf-8", "replace")))
-                index += 1
-        return tuple(sorted(found, key=lambda voice: (voice.language, voice.name)))
+            return self._listed()
 
     def check(self, settings: EspeakSettings) -> None:
         """Make sure that these settings can be used.
@@ -242,7 +233,7 @@ class EspeakLibrary:
         if settings == self._applied:
             return True
         self._applied = None
-        if "\0" in settings.voice or self._lib.espeak_SetVoiceByName(settings.voice.encode()):
+        if not self._set_voice(settings.voice):
             return False
         for parameter, value in (
             (_PARAMETER_RATE, settings.rate_wpm),
@@ -252,6 +243,30 @@ class EspeakLibrary:
             self._lib.espeak_SetParameter(parameter, value, 0)
         self._applied = settings
         return True
+
+    def _set_voice(self, name: str) -> bool:
+        if "\0" in name:
+            return False
+        if not self._lib.espeak_SetVoiceByName(name.encode()):
+            return True
+        # By a name the library finds files, and some bear another name than their language.
+        language, plus, variant = name.partition("+")
+        for voice in self._listed():
+            if voice.language.lower() == language.lower():
+                return not self._lib.espeak_SetVoiceByName(f"{voice.name}{plus}{variant}".encode())
+        return False
+
+    def _listed(self) -> tuple[EspeakVoice, ...]:
+        found = []
+        listed = self._lib.espeak_ListVoices(None)
+        index = 0
+        while listed[index]:
+            voice = listed[index].contents
+            # languages: a priority byte, then a C string; only the first one is the main one.
+            language = ctypes.string_at(voice.languages + 1).decode("utf-8", "replace")
+            found.append(EspeakVoice(language, voice.name.decode("utf-8", "replace")))
+            index += 1
+        return tuple(sorted(found, key=lambda voice: (voice.language, voice.name)))
 
     def _take(self, samples: ctypes._Pointer[ctypes.c_short], count: int, events: object) -> int:
         job = self._job

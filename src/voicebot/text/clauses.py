@@ -7,19 +7,27 @@ from nothing but the text so far. So it makes no difference in what pieces the t
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from voicebot.text.tables import ABBREVIATIONS, CLAUSE_OPENERS, COPULAS
+from voicebot.languages import find_language
+
+if TYPE_CHECKING:
+    from voicebot.languages.language import ClauseWords
 
 __all__ = ["ClauseSplitter"]
 
-_CLOSERS = "\"'”’»)]}*_`~」』）】"  # noqa: RUF001 - quotes and CJK brackets
+# German and French close a quotation with what opens one elsewhere.
+_CLOSERS = "\"'”’»“‘«)]}*_`~」』）】"  # noqa: RUF001 - quotes and CJK brackets
 _WIDE_STOPS = "。！？"  # noqa: RUF001 - CJK punctuation
 _SENTENCE_ENDS = ("!", "?", "‽")
 _SOFT_ENDS = (",", ";", ":", "，", "、", "；", "：")  # noqa: RUF001 - CJK punctuation
 _DASHES = frozenset({"-", "--", "–", "—"})  # noqa: RUF001 - dashes
 _LETTERS_WITH_DOTS = re.compile(r"(?:[^\W\d_]\.)+")
+_ORDINAL = re.compile(r"(?:\d{1,2}|[IVX]+)\.")
+# "324 m." may end a sentence, "J." does not.
+_UNIT_AT_END = re.compile(r"[0-9]\s?[mglsht]\.$")
 _LIST_NUMBER = re.compile(r"\d{1,3}\.|[a-zA-Z]\.")
-_OPENERS = "\"'“‘«([{*_`~「『（【"  # noqa: RUF001 - quotes and CJK brackets
+_OPENERS = "\"'“‘«„‚»¿¡([{*_`~「『（【"  # noqa: RUF001 - quotes and CJK brackets
 
 
 class ClauseSplitter:
@@ -37,6 +45,10 @@ class ClauseSplitter:
         long_clause_characters: later clauses may end at a comma from this length on.
         max_clause_characters: a clause is cut at its last white space, at worst in a word, when it
             grows longer.
+        language: a language tag, whose abbreviations and conjunctions decide.
+
+    Raises:
+        ConfigError: the language is not known.
     """
 
     def __init__(
@@ -46,7 +58,9 @@ class ClauseSplitter:
         early_first_clause: bool = True,
         long_clause_characters: int = 60,
         max_clause_characters: int = 220,
+        language: str = "en",
     ) -> None:
+        self._words = find_language(language).clauses
         self._first_clause_min_words = first_clause_min_words
         self._long_clause_characters = long_clause_characters
         self._max_clause_characters = max_clause_characters
@@ -97,7 +111,11 @@ class ClauseSplitter:
         """A cut that the first character of a new word decides."""
         if text[-1].isspace():
             bare = text.rstrip()
-            undecided = _ends_in_letters_with_dots(bare) or bare.endswith(("...", "…"))
+            undecided = (
+                _ends_in_letters_with_dots(bare, self._words)
+                or bare.endswith(("...", "…"))
+                or _UNIT_AT_END.search(bare) is not None
+            )
             if undecided and character.isupper() and not _in_open_markup(bare):
                 return len(text)
             return None
@@ -113,7 +131,7 @@ class ClauseSplitter:
             return None
         word_start = max(text.rfind(white) for white in " \t\n") + 1
         word = text[word_start:]
-        if _ends_sentence(word, is_first=word_start == 0):
+        if _ends_sentence(word, self._words, is_first=word_start == 0):
             return len(text)
         if self._first or len(text) >= self._long_clause_characters:
             if _pauses(word) and _has_words(text, 1):
@@ -126,13 +144,13 @@ class ClauseSplitter:
     def _words_needed_before(self, word: str) -> int | None:
         """How many words the first clause must have to end before ``word``; None: it never may."""
         bare = word.strip(_OPENERS).lower()
-        if bare in CLAUSE_OPENERS:
+        if bare in self._words.openers:
             return self._first_clause_min_words
         # "The best way to learn | is to try", but never "That dog | is mine".
-        return self._first_clause_min_words + 1 if bare in COPULAS else None
+        return self._first_clause_min_words + 1 if bare in self._words.copulas else None
 
 
-def _ends_sentence(word: str, *, is_first: bool) -> bool:
+def _ends_sentence(word: str, words: ClauseWords, *, is_first: bool) -> bool:
     bare = word.rstrip(_CLOSERS)
     if bare.endswith((*_SENTENCE_ENDS, *_WIDE_STOPS)):
         return True
@@ -141,16 +159,18 @@ def _ends_sentence(word: str, *, is_first: bool) -> bool:
     if is_first and _LIST_NUMBER.fullmatch(bare):
         return False
     core = bare.lstrip(_OPENERS)
-    return core.lower() not in ABBREVIATIONS and not _LETTERS_WITH_DOTS.fullmatch(core)
+    if words.ordinal_stop and _ORDINAL.fullmatch(core):
+        return False
+    return core.lower() not in words.abbreviations and not _LETTERS_WITH_DOTS.fullmatch(core)
 
 
-def _ends_in_letters_with_dots(text: str) -> bool:
+def _ends_in_letters_with_dots(text: str, words: ClauseWords) -> bool:
     """Whether the last word is like "U.S." or "p.m.", which may or may not end a sentence."""
     core = text.rsplit(maxsplit=1)[-1].rstrip(_CLOSERS).lstrip(_OPENERS) if text else ""
     # A single letter is an initial ("J. Smith"), which never does.
     return (
         core.count(".") > 1
-        and core.lower() not in ABBREVIATIONS
+        and core.lower() not in words.abbreviations
         and (_LETTERS_WITH_DOTS.fullmatch(core) is not None)
     )
 

@@ -1,9 +1,9 @@
 """What the model writes, as words that a voice can say, and back to what was heard of it.
 
-Markdown goes by markdown-it-py (``markup.py``), emoji by emoji, numbers by num2words
-(``numbers.py``). English is read out in full; of other languages only markup, emoji and signs that
-are no text are dropped and plain numbers are written in the language's words, the rest being left
-to the synthesiser.
+Markdown goes by markdown-it-py (``markup.py``), emoji by emoji, numbers by num2words. English has
+its own readings (``english.py``), the other languages of ``languages/`` are read by their tables
+(``read_aloud.py``). Of any other language only markup, emoji and signs that are no text are dropped
+and plain numbers are written in the language's words, the rest being left to the synthesiser.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ import re
 import unicodedata
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import emoji
 
+from voicebot.languages import LANGUAGES, primary_subtag
 from voicebot.text.english import read_english
 from voicebot.text.markup import heard_text
 from voicebot.text.numbers import foreign_number
+from voicebot.text.read_aloud import read_aloud
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +32,8 @@ _FOREIGN_NUMBER = re.compile(r"(?<![\w.,])[0-9]+(?:[.,][0-9]+)*(?![\w])")
 _WORD = re.compile(r"\S+")
 _DASHES = frozenset("-–—―")  # noqa: RUF001 - dashes
 _BREAKS = _DASHES | {"|"}
-_QUOTES = {"’": "'", "‘": "'", "“": '"', "”": '"', "«": '"', "»": '"', "…": "..."}  # noqa: RUF001
+_QUOTES = dict.fromkeys("‚‘’", "'") | dict.fromkeys("„“”«»", '"') | {"…": "..."}  # noqa: RUF001
+_STANDING_QUOTES = frozenset("«»")
 _PUNCTUATION = frozenset(".,;:!?'\"()-。！？，、；：「」『』¿¡·")  # noqa: RUF001 - CJK
 _ENDS = ".,;:!?"
 
@@ -76,12 +80,11 @@ def speakable_with_spans(text: str, language: str = "en") -> Speakable:
 
     Args:
         text: as a language model writes it; may hold Markdown, emoji, anything.
-        language: a language tag; "en" and its kin are read out in full.
+        language: a language tag; those of ``LANGUAGES`` are read out in full.
     """
     heard = heard_text(text)
     visible = _without_emoji(heard.text)
-    is_english = language.lower().split("-")[0].split("_")[0] == "en"
-    read = read_english if is_english else _foreign_reader(language)
+    read = _reader(language)
     spoken = ""
     spans: list[Span] = []
     for start, end, reading in _readings(visible, read):
@@ -150,6 +153,8 @@ def _readings(
 def _plain_words(text: str, start: int, end: int) -> Iterator[tuple[int, int, str]]:
     for word in _WORD.finditer(text, start, end):
         written = word.group()
+        if written in _STANDING_QUOTES:  # French puts spaces inside its quotation marks
+            continue
         yield word.start(), word.end(), "," if set(written) <= _BREAKS else written
 
 
@@ -179,6 +184,13 @@ def _without_emoji(text: str) -> str:
         for index in range(found["match_start"], found["match_end"]):
             characters[index] = " "
     return "".join(characters)
+
+
+def _reader(language: str) -> Callable[[str], Iterator[tuple[int, int, str]]]:
+    known = LANGUAGES.get(primary_subtag(language))
+    if known is None:
+        return _foreign_reader(language)
+    return read_english if known.reading is None else partial(read_aloud, language=known)
 
 
 def _foreign_reader(language: str) -> Callable[[str], Iterator[tuple[int, int, str]]]:

@@ -10,20 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from voicebot.languages import find_language
 from voicebot.text.normalise import normalise_words
 
 __all__ = ["InterruptionRules", "Intrusion", "Verdict", "is_acknowledgement", "judge"]
 
-# English. A word of another list or language is an interruption: the bot rather yields.
-_ACKNOWLEDGEMENTS = frozenset(
-    {
-        *("ah", "aha", "ha", "hm", "hmm", "huh", "mhm", "mm", "mmhm", "oh", "uh", "um", "uhuh"),
-        *("alright", "cool", "exactly", "fine", "good", "great", "nice", "okay", "ok", "right"),
-        *("sure", "true", "yeah", "yep", "yes", "yup"),
-        *("all right", "go on", "got it", "i see", "of course", "that's right", "very good"),
-    }
-)
-_LONGEST_PHRASE_WORDS = 2
 _MOST_WORDS = 4
 
 _GUESSED_WORDS = 2
@@ -45,10 +36,13 @@ class InterruptionRules:
     Attributes:
         acknowledgement_max_ms: speech that lasts longer is an interruption, whatever is said.
         go_on_silence_ms: silence before the bot goes on: an "okay" may open a sentence.
+        language: the language whose acknowledgements count. A word that is none of them, or of
+            another language, is an interruption: the bot rather yields.
     """
 
     acknowledgement_max_ms: float = 700.0
     go_on_silence_ms: float = 300.0
+    language: str = "en"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,22 +66,23 @@ def judge(intrusion: Intrusion, rules: InterruptionRules) -> Verdict:
     """Decide as soon as it can be decided; it always can once the intrusion is over."""
     if intrusion.speech_ms > rules.acknowledgement_max_ms:
         return Verdict.YIELD
-    words = len(normalise_words(intrusion.words))
+    words = len(normalise_words(intrusion.words, rules.language))
     counts = words > 0 if intrusion.is_over else words > _GUESSED_WORDS
-    if counts and (intrusion.is_asked or not is_acknowledgement(intrusion.words)):
+    if counts and (intrusion.is_asked or not is_acknowledgement(intrusion.words, rules.language)):
         return Verdict.YIELD
     return Verdict.GO_ON if intrusion.is_over else Verdict.HOLD
 
 
-def is_acknowledgement(text: str) -> bool:
+def is_acknowledgement(text: str, language: str = "en") -> bool:
     """Whether ``text`` is made of a few words that only say 'I am listening'."""
-    words = normalise_words(text)
+    known = find_language(language).acknowledgements
+    words = normalise_words(text, language)
     if not words or len(words) > _MOST_WORDS:
         return False
     at = 0
     while at < len(words):
-        for length in range(_LONGEST_PHRASE_WORDS, 0, -1):
-            if " ".join(words[at : at + length]) in _ACKNOWLEDGEMENTS:
+        for length in range(_MOST_WORDS, 0, -1):
+            if " ".join(words[at : at + length]) in known:
                 at += length
                 break
         else:

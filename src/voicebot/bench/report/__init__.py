@@ -14,9 +14,10 @@ import jiwer
 from markupsafe import Markup
 
 from voicebot.bench import summary as figures
+from voicebot.bench.definitions import score_by_definitions
 from voicebot.bench.files import write_text_atomically
 from voicebot.bench.record import BREAKDOWN_STAGES, Run, TurnRecord, to_json
-from voicebot.bench.report import latency_charts, turn_charts, wording
+from voicebot.bench.report import latency_charts, length_chart, turn_charts, wording
 from voicebot.bench.report.page_parts import (
     content_hash,
     embeddable,
@@ -71,6 +72,7 @@ def render_report(run: Run) -> str:
     """
     environment = new_environment()
     template = environment.from_string(read_part("page.html.jinja"))
+    language = str(run.meta.config.get("language", "en"))
     style, script = read_part("page.css"), read_part("page.js")
     return template.render(
         run=run,
@@ -81,9 +83,11 @@ def render_report(run: Run) -> str:
         target_ms=figures.TARGET_MS,
         within=figures.share_within(run.turns, figures.TARGET_MS),
         charts=_charts(run),
-        turns=[_view(number, turn) for number, turn in enumerate(run.turns, start=1)],
+        turns=[_view(number, turn, language) for number, turn in enumerate(run.turns, start=1)],
         stages=[(stage, _STAGE_MEANING[stage]) for stage in BREAKDOWN_STAGES],
         mean_breakdown=figures.mean_breakdown(run.turns),
+        lengths_say=length_chart.trend_in_words(run.turns),
+        definitions=score_by_definitions(run.turns),
         config=wording.flatten(run.meta.config),
         count=wording.as_count,
         style=Markup(style),  # noqa: S704 - a file of this package
@@ -115,12 +119,13 @@ def _charts(run: Run) -> dict[str, Any]:
         "cumulative": latency_charts.cumulative_chart(run.turns, scale),
         "kinds": by_kind,
         "kind_axis": latency_charts.strip_axis(scale),
+        "lengths": length_chart.length_chart(run.turns, scale),
         "cascade": latency_charts.breakdown_cascade(mean) if mean else {},
     }
 
 
-def _view(number: int, turn: TurnRecord) -> _TurnView:
-    differences = _differences(turn)
+def _view(number: int, turn: TurnRecord, language: str) -> _TurnView:
+    differences = _differences(turn, language)
     return _TurnView(
         number=number,
         record=turn,
@@ -147,11 +152,11 @@ def _trouble(turn: TurnRecord) -> tuple[str, ...]:
     return tuple(name for present, name in named if present)
 
 
-def _differences(turn: TurnRecord) -> tuple[_WordDifference, ...]:
+def _differences(turn: TurnRecord, language: str) -> tuple[_WordDifference, ...]:
     if turn.text is None:
         return ()
-    expected = normalise_words(turn.text)
-    understood = normalise_words(turn.transcript)
+    expected = normalise_words(turn.text, language)
+    understood = normalise_words(turn.transcript, language)
     if not expected:
         return ()
     aligned = jiwer.process_words(" ".join(expected), " ".join(understood)).alignments[0]

@@ -25,6 +25,7 @@ def new_environment() -> jinja2.Environment:
         number=wording.as_number,
         percent=wording.as_percent,
         interval=wording.as_interval,
+        signed=wording.as_signed,
     )
     return environment
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["as_count", "as_interval", "as_ms", "as_number", "as_percent", "flatten"]
+__all__ = ["as_count", "as_interval", "as_ms", "as_number", "as_percent", "as_signed", "flatten"]
 
 _NONE = "\N{EN DASH}"
 _THIN = "\N{NARROW NO-BREAK SPACE}"
@@ -18,6 +18,14 @@ def as_number(value: float | None, digits: int = 0) -> str:
     if not text.strip("-0.,"):
         text = text.removeprefix("-")
     return text.replace(",", _THIN).replace("-", "\N{MINUS SIGN}")
+
+
+def as_signed(value: float | None) -> str:
+    """A difference as a whole number with its sign; none for nothing."""
+    if value is None:
+        return _NONE
+    text = as_number(value)
+    return f"+{text}" if value > 0 and text != "0" else text
 
 
 def as_ms(value: float | None) -> str:

@@ -1,0 +1,49 @@
+"""The same turns by others' definitions, for a terminal: complete without colour."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from voicebot.bench.definitions import score_by_definitions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from voicebot.bench.record import TurnRecord
+
+__all__ = ["definitions_table"]
+
+
+def definitions_table(turns: Sequence[TurnRecord]) -> RenderableType:
+    """Figures by each definition, then what each one times, and where it is used."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("definition", overflow="fold")
+    for heading in ("turns", "p50 ms", "mean ms", "p95 ms", "bias ms"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    scored = score_by_definitions(turns)
+    for each in scored:
+        table.add_row(
+            each.definition.name,
+            str(each.count),
+            _ms(each.p50_ms),
+            _ms(each.mean_ms),
+            _ms(each.p95_ms),
+            "-" if each.bias_ms is None else f"{each.bias_ms:+.0f}",
+        )
+    lines = []
+    for each in scored:
+        definition = each.definition
+        text = f"{definition.name}: from {definition.begins}, to {definition.ends}"
+        if definition.left_out:
+            text += f"; without {definition.left_out} ({each.left_out} here)"
+        lines.append(Text(f"{text} [{definition.source}]"))
+    return Group(table, Text("Bias: against voice-to-voice, of the same turns."), *lines)
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else str(round(value))

@@ -1,0 +1,99 @@
+"""Runs from files, side by side: what may be compared, and what may be said of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from factories import a_meta, a_run, a_turn
+
+from voicebot.bench.comparison import compare
+from voicebot.bench.record import write_run
+from voicebot.bench.stored_runs import StoredRun, changed_settings, obstacles, read_runs
+from voicebot.bench.verdict import verdicts
+from voicebot.errors import ConfigError, VoicebotError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from voicebot.bench.record import TurnRecord
+
+
+def turns(latencies: Sequence[float]) -> list[TurnRecord]:
+    return [
+        a_turn(latency, caller=f"{index}.wav", speaker=f"speaker-{index}")
+        for index, latency in enumerate(latencies)
+    ]
+
+
+def test_runs_are_named_after_their_folders(tmp_path: Path) -> None:
+    for folder in ("a/one", "b/one", "c/two"):
+        write_run(a_run(turns([200.0])), tmp_path / folder / "run.json")
+    write_run(a_run(turns([200.0])), tmp_path / "loose.json")
+    paths = [tmp_path / "a/one", tmp_path / "b/one/run.json", tmp_path / "c/two"]
+    stored = read_runs([*paths, tmp_path / "loose.json"])
+    assert [each.name for each in stored] == ["one", "one (2)", "two", "loose"]
+
+
+def test_one_run_or_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="two or more"):
+        read_runs([tmp_path])
+    with pytest.raises(VoicebotError, match="cannot read"):
+        read_runs([tmp_path, tmp_path])
+
+
+def test_the_same_callers_on_the_same_machine_can_be_compared() -> None:
+    runs = [StoredRun("a", a_run(turns([200.0, 300.0]))), StoredRun("b", a_run(turns([1.0, 2.0])))]
+    assert obstacles(runs) == ()
+
+
+def test_other_callers_machines_and_early_ends_stand_in_the_way() -> None:
+    other_host = replace(a_meta(), host=replace(a_meta().host, cores=64))
+    runs = [
+        StoredRun("a", a_run(turns([200.0, 300.0]))),
+        StoredRun("b", a_run(turns([200.0]))),
+        StoredRun("c", a_run(turns([200.0, 300.0]), meta=other_host, partial=True)),
+    ]
+    found = obstacles(runs)
+    assert any("b played different callers: 1.wav only in a" in each for each in found)
+    assert any("different machines: cores 2 and 64" in each for each in found)
+    assert any("c was ended early" in each for each in found)
+
+
+def test_what_was_set_differently_is_told() -> None:
+    changed = replace(
+        a_meta(), config={"turns": {"hold_ms": 300, "draft_after_ms": 40}}, commit="fedcba9"
+    )
+    told = changed_settings(a_run([]), a_run([], meta=changed))
+    assert told == ("llm.threads=none", "turns.hold_ms=300", "commit=fedcba9")
+
+
+def said(before: Sequence[float], after: Sequence[float]) -> str:
+    names = {"a": turns(before), "b": turns(after)}
+    (sentence,) = verdicts(compare(names, {"a": (), "b": ()}))
+    return sentence
+
+
+def test_a_clear_difference_is_called_by_its_name() -> None:
+    before = [300.0 + 10 * index for index in range(20)]
+    sentence = said(before, [value - 80 for value in before])
+    assert "faster by the median, -80 ms (-80 to -80)" in sentence
+    assert "slower" not in sentence
+    assert "slower by the mean" in said(before, [value + 80 for value in before])
+
+
+def test_a_difference_that_may_be_chance_is_not_judged() -> None:
+    before = [300.0 + 10 * index for index in range(20)]
+    noisy = [value + (60 if index % 2 else -60) for index, value in enumerate(before)]
+    sentence = said(before, noisy)
+    assert "no verdict" in sentence
+    assert "the mean differs by" in sentence
+    assert "too few speakers" in said([300.0], [100.0])
+
+
+def test_turns_that_nobody_shares_give_no_verdict() -> None:
+    names = {"a": turns([200.0]), "b": [a_turn(200.0, caller="else.wav")]}
+    (sentence,) = verdicts(compare(names, {"a": (), "b": ()}))
+    assert "no turn has a latency in both" in sentence
