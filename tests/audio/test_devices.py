@@ -294,6 +294,25 @@ def test_write_tells_when_its_first_sample_leaves(
     virtual_time(main())
 
 
+def test_what_has_been_played_ends_in_the_past(virtual_time: Run, portaudio: FakePortAudio) -> None:
+    """Or a reply would never be over while the device asks for more."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with Speaker("", sample_rate_hz=RATE_HZ, block_ms=10) as speaker:
+            player = Player(portaudio.streams[0])
+            await player.ask(5)
+            assert speaker.ends_s < loop.time()
+            speaker.begin()
+            starts_s = speaker.write(ones(250))
+            await player.ask(30)
+            assert speaker.ends_s == pytest.approx(starts_s + 250 / RATE_HZ, abs=1e-4)
+            assert speaker.ends_s < loop.time()
+            assert speaker.clear() == speaker.ends_s
+
+    virtual_time(main())
+
+
 def test_a_late_demand_does_not_shift_the_dac_times(
     virtual_time: Run, portaudio: FakePortAudio
 ) -> None:

@@ -303,6 +303,7 @@ class Speaker:
         self._tail: Samples = _NOTHING  # what the resampler still holds, if nothing follows
         self._latency_s = 0.0
         self._rate_when_away_hz = sample_rate_hz
+        self._sound_ends_s = 0.0  # behind the last sample that was handed to the device
         self._in_utterance = False
         self._ran_dry = False
         self._underruns = 0
@@ -343,9 +344,12 @@ class Speaker:
 
     @property
     def ends_s(self) -> float:
-        """The instant behind the last queued sample."""
+        """The instant behind the last queued sample; in the past when nothing is queued."""
         with self._lock:
-            return self._next_dac_s() + (self._queued + len(self._tail)) / self._device_rate_hz()
+            waiting = self._queued + len(self._tail)
+            if not waiting:
+                return self._sound_ends_s
+            return self._next_dac_s() + waiting / self._device_rate_hz()
 
     @property
     def leaving_known_until_s(self) -> float:
@@ -387,6 +391,7 @@ class Speaker:
     def join_loop(self) -> None:
         """Belong to the running event loop; before the first ``open``."""
         self._loop = asyncio.get_running_loop()
+        self._sound_ends_s = self._loop.time()
 
     def shut(self) -> None:
         """Stop playing."""
@@ -450,7 +455,7 @@ class Speaker:
             self._tail = _NOTHING
             self._resampler = None
             self._in_utterance = self._ran_dry = False
-            return self._next_dac_s()
+            return self._sound_ends_s
 
     def _on_demand(self, opening: _Opening, out: Any, frames: int, time: Any, status: Any) -> None:
         assert self._loop is not None  # noqa: S101  # set before the stream starts
@@ -471,6 +476,8 @@ class Speaker:
             self._ran_dry = self._ran_dry or (self._in_utterance and filled < frames)
             out[filled:] = 0.0
             opening.clock.observe(opening.count, starts_s)
+            if filled:
+                self._sound_ends_s = opening.clock.instant_of(opening.count + filled)
             opening.count += frames
             self._played.push(out[:, 0])
 
