@@ -84,6 +84,12 @@ def test_recorded_echo_is_cancelled_and_a_recorded_voice_is_kept() -> None:
     assert level_db(heard) - level_db(cleaned) < 3
 
 
+def test_the_first_words_are_kept_though_the_room_was_never_heard() -> None:
+    spoken = bursts(1.0, rate_hz=16_000)
+    cleaned = process(spoken, np.zeros_like(spoken), VoiceProcessing())
+    assert level_db(spoken) - level_db(cleaned) < 2
+
+
 class FarEndOf:
     """A loudspeaker whose device has a clock of its own."""
 

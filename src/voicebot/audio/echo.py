@@ -32,6 +32,8 @@ _ECHO_CANCELLATION_SAMPLES = 128
 _NOISE_SUPPRESSION_SAMPLES = 96
 _FULL_SCALE = 32767.0
 _LEAD_S = 0.01
+_QUIET_ROOM = 10.0 ** (-70.0 / 20.0)
+_SETTLE_FRAMES = 300
 _LEAST_LEAD_S = -0.01
 _SPARE_S = 0.001
 _STALLED_S = 0.1  # a loudspeaker that has stopped to ask says nothing about its latency
@@ -95,6 +97,15 @@ class VoiceProcessor:
             high_pass_filter=processing.echo_cancellation,
             auto_gain_control=processing.gain_control,
         )
+
+        self._settle()
+
+    def _settle(self) -> None:
+        """Let it hear a quiet room: in its first seconds it would suppress the user's voice."""
+        noise = np.random.default_rng(0).normal(0.0, _QUIET_ROOM, (_SETTLE_FRAMES, FRAME_SAMPLES))
+        silence = np.zeros(FRAME_SAMPLES, dtype=np.float32)
+        for frame in noise.astype(np.float32):
+            self.process(frame, silence, delay_ms=0)
 
     def process(self, near: Samples, far: Samples, *, delay_ms: int) -> Samples:
         """The user's voice in ``near``.
