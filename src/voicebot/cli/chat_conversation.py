@@ -18,6 +18,7 @@ from voicebot.input_gate import InputGate
 from voicebot.keeping.recorder import Recorder
 from voicebot.keeping.transcript_keeper import TranscriptKeeper
 from voicebot.session import Session
+from voicebot.telemetry.observers import telemetry
 from voicebot.terminal.controls import Controls
 from voicebot.terminal.keyboard import is_keyboard_ours
 from voicebot.terminal.live_view import LiveView
@@ -130,6 +131,9 @@ class ChatConversation:
                 )
             transcript = TranscriptKeeper(self._keeping.transcript_file, on_failure=self._tell_of)
             self._observers.append(transcript.observe)
+            names_of_models = self._prepared.profile.model_names
+            watching = telemetry(self._context.settings.telemetry, names_of_models)
+            self._observers.append(held.enter_context(watching).observe)
             wake = self._wake_rule()
             gate = InputGate(source, wake=wake)
             rules = session_rules(self._context.settings)
