@@ -9,7 +9,7 @@ import pytest
 from factories import a_meta, a_run, a_turn
 
 from voicebot.bench.comparison import compare
-from voicebot.bench.record import write_run
+from voicebot.bench.record import PlayedScenario, write_run
 from voicebot.bench.stored_runs import StoredRun, changed_settings, obstacles, read_runs
 from voicebot.bench.verdict import verdicts
 from voicebot.errors import ConfigError, VoicebotError
@@ -60,6 +60,46 @@ def test_other_callers_machines_and_early_ends_stand_in_the_way() -> None:
     assert any("b played different callers: 1.wav only in a" in each for each in found)
     assert any("different machines: cores 2 and 64" in each for each in found)
     assert any("c was ended early" in each for each in found)
+
+
+def test_other_kinds_and_labels_stand_in_the_way() -> None:
+    one = a_run([a_turn(200.0, kind="question"), a_turn(300.0, caller="b.wav")])
+    noisy = a_run([a_turn(200.0, kind="question in babble"), a_turn(300.0, caller="b.wav")])
+    moved = replace(one.turns[0], speech=((0.0, 9.0),))
+    relabelled = a_run([moved, one.turns[1]])
+    for other in (noisy, relabelled):
+        (found,) = obstacles([StoredRun("a", one), StoredRun("b", other)])
+        assert f"label differently: {one.turns[0].caller}" in found
+        assert "b.wav" not in found
+
+
+def test_another_scenario_or_other_traffic_stands_in_the_way() -> None:
+    def played(scenario: PlayedScenario | None) -> StoredRun:
+        return StoredRun("x", a_run(turns([200.0]), meta=replace(a_meta(), scenario=scenario)))
+
+    quick, load = PlayedScenario("quick"), PlayedScenario("quick", 4, 12.0)
+    assert obstacles([played(quick), played(quick)]) == ()
+    (found,) = obstacles([played(None), played(quick)])
+    assert "a folder of callers" in found
+    (found,) = obstacles([played(quick), played(load)])
+    assert "4 at once, 12 arrivals a minute" in found
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"memory_gib": 1.5}, "memory"), ({"os": "Else"}, "system"), ({"python": "3.0"}, "Python")],
+)
+def test_every_fact_of_the_machine_is_compared(change: dict[str, object], said: str) -> None:
+    host = replace(a_meta().host, **change)  # type: ignore[arg-type]
+    other = a_run([], meta=replace(a_meta(), host=host))
+    (found,) = obstacles([StoredRun("a", a_run([])), StoredRun("b", other)])
+    assert said in found
+
+
+def test_other_packages_are_told_and_stand_in_no_way() -> None:
+    other = a_run([], meta=replace(a_meta(), packages={"numpy": "0.1"}))
+    assert "numpy=0.1" in changed_settings(a_run([]), other)
+    assert obstacles([StoredRun("a", a_run([])), StoredRun("b", other)]) == ()
 
 
 def test_what_was_set_differently_is_told() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from voicebot import __version__
-from voicebot.bench.record import AudioPath, Host, MachineState, ModelUsed, RunMeta
+from voicebot.bench.record import AudioPath, Host, MachineState, ModelUsed, PlayedScenario, RunMeta
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,6 +94,7 @@ def run_meta(
     loop_stall_p95_ms: float | None,
     true_ends: str = "labelled",
     machine: MachineState | None = None,
+    scenario: PlayedScenario | None = None,
 ) -> RunMeta:
     """Everything that names the circumstances of a run."""
     return RunMeta(
@@ -110,6 +111,7 @@ def run_meta(
         loop_stall_p95_ms=loop_stall_p95_ms,
         true_ends=true_ends,
         machine=machine,
+        scenario=scenario,
     )
 
 

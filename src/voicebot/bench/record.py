@@ -39,6 +39,7 @@ __all__ = [
     "Host",
     "MachineState",
     "ModelUsed",
+    "PlayedScenario",
     "Run",
     "RunMeta",
     "Span",
@@ -249,6 +250,22 @@ class MachineState:
 
 
 @dataclass(frozen=True, slots=True)
+class PlayedScenario:
+    """What was played, where it was a scenario and no folder of callers.
+
+    Attributes:
+        name: of the scenario's file, without its ending.
+        at_once: how many callers were on the line at the same time.
+        arrivals_per_minute: how many called a minute on average; None if nobody had to wait for
+            an arrival.
+    """
+
+    name: str
+    at_once: int = 1
+    arrivals_per_minute: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RunMeta:
     """What a run was made with.
 
@@ -267,6 +284,7 @@ class RunMeta:
         true_ends: ``labelled`` by whoever made the callers, or ``estimated`` by the endpointer, as
             in the recording of a real conversation; it says so in a caveat.
         machine: what else the machine did meanwhile; None in a file that does not tell.
+        scenario: what was played; None for a folder of callers.
     """
 
     started_at: str
@@ -282,6 +300,7 @@ class RunMeta:
     loop_stall_p95_ms: float | None = None
     true_ends: str = "labelled"
     machine: MachineState | None = None
+    scenario: PlayedScenario | None = None
 
 
 @dataclass(frozen=True, slots=True)

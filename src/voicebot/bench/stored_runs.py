@@ -63,6 +63,7 @@ def obstacles(runs: Sequence[StoredRun]) -> tuple[str, ...]:
     found = [f"{each.name} was ended early" for each in runs if each.run.partial]
     for other in others:
         found += _differences_of_host(first, other)
+        found += _differences_of_scenario(first, other)
         found += _differences_of_callers(first, other)
     return tuple(found)
 
@@ -81,12 +82,24 @@ def changed_settings(first: Run, other: Run) -> tuple[str, ...]:
         each.startswith("profile=") for each in changed
     ):
         changed.append(f"profile={other.meta.profile}")
+    packages, others = first.meta.packages, other.meta.packages
+    changed += [
+        f"{name}={others.get(name, 'not installed')}"
+        for name in sorted(packages.keys() | others.keys())
+        if packages.get(name) != others.get(name)
+    ]
     return tuple(changed)
 
 
 def _differences_of_host(first: StoredRun, other: StoredRun) -> list[str]:
     one, two = first.run.meta.host, other.run.meta.host
-    facts = (("processor", one.cpu, two.cpu), ("cores", one.cores, two.cores))
+    facts = (
+        ("processor", one.cpu, two.cpu),
+        ("cores", one.cores, two.cores),
+        ("memory in GiB", one.memory_gib, two.memory_gib),
+        ("system", one.os, two.os),
+        ("Python", one.python, two.python),
+    )
     return [
         f"{first.name} and {other.name} ran on different machines: {what} {before} and {after}"
         for what, before, after in facts
@@ -94,25 +107,68 @@ def _differences_of_host(first: StoredRun, other: StoredRun) -> list[str]:
     ]
 
 
+def _differences_of_scenario(first: StoredRun, other: StoredRun) -> list[str]:
+    before, after = _scenario(first.run), _scenario(other.run)
+    if before == after:
+        return []
+    return [f"{first.name} played {before}, {other.name} {after}"]
+
+
+def _scenario(run: Run) -> str:
+    scenario = run.meta.scenario
+    if scenario is None:
+        return "a folder of callers"
+    arrivals = scenario.arrivals_per_minute
+    return f"the scenario {scenario.name}, {scenario.at_once} at once" + (
+        f", {arrivals:g} arrivals a minute" if arrivals is not None else ""
+    )
+
+
 def _differences_of_callers(first: StoredRun, other: StoredRun) -> list[str]:
     one, two = _played(first.run), _played(other.run)
-    if one == two:
-        return []
-    only = [f"{name} only in {first.name}" for name in sorted((one - two).keys())]
-    only += [f"{name} only in {other.name}" for name in sorted((two - one).keys())]
-    more = f" and {len(only) - _SHOWN_CALLERS} more" if len(only) > _SHOWN_CALLERS else ""
-    return [
-        f"{first.name} and {other.name} played different callers: "
-        + ", ".join(only[:_SHOWN_CALLERS])
-        + more
-    ]
+    names, other_names = _names(one), _names(two)
+    only = [f"{name} only in {first.name}" for name in sorted((names - other_names).keys())]
+    only += [f"{name} only in {other.name}" for name in sorted((other_names - names).keys())]
+    found = []
+    if only:
+        found.append(f"{first.name} and {other.name} played different callers: {_some(only)}")
+    # Those of a name that both have, whose kind or speech is labelled otherwise.
+    relabelled = sorted({clip.name for clip in (one - two) if clip.name in _names(two - one)})
+    if relabelled:
+        found.append(f"{first.name} and {other.name} label differently: {_some(relabelled)}")
+    return found
 
 
-def _played(run: Run) -> Counter[str]:
+@dataclass(frozen=True, slots=True)
+class _PlayedClip:
+    """A clip as it was played: its kind says what it was made into, its speech where it ends."""
+
+    name: str
+    kind: str
+    speech_ms: tuple[tuple[int, int], ...]
+
+
+def _played(run: Run) -> Counter[_PlayedClip]:
     return Counter(
-        f"{turn.conversation}/{turn.caller}" if turn.conversation else turn.caller
+        _PlayedClip(
+            f"{turn.conversation}/{turn.caller}" if turn.conversation else turn.caller,
+            turn.kind,
+            tuple((round(1000 * start), round(1000 * end)) for start, end in turn.speech),
+        )
         for turn in run.turns
     )
+
+
+def _names(played: Counter[_PlayedClip]) -> Counter[str]:
+    names: Counter[str] = Counter()
+    for clip, count in played.items():
+        names[clip.name] += count
+    return names
+
+
+def _some(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - _SHOWN_CALLERS} more" if len(texts) > _SHOWN_CALLERS else ""
+    return ", ".join(texts[:_SHOWN_CALLERS]) + more
 
 
 def _flat(config: Mapping[str, object], prefix: str = "") -> dict[str, object]:

@@ -160,6 +160,7 @@ def bench_command(
         shown=shown,
         traffic=traffic,
         record_dir=out_dir if record else None,
+        scenario=scenario.played if scenario is not None else None,
     )
     asyncio.run(bench.run(out_dir))
 

@@ -23,7 +23,7 @@ from voicebot.bench.conversation import RunnerRules
 from voicebot.bench.machine_watch import MachineWatch
 from voicebot.bench.meta import run_meta, source_commit
 from voicebot.bench.meters import ProcessMeter
-from voicebot.bench.record import AudioPath, ModelUsed, Run, TurnRecord, write_run
+from voicebot.bench.record import AudioPath, ModelUsed, PlayedScenario, Run, TurnRecord, write_run
 from voicebot.bench.runner import BenchRunner, Measurements
 from voicebot.bench.summary import caveats, summarise
 from voicebot.bench.table import summary_table
@@ -93,6 +93,7 @@ class BenchRun:
         shown: see ``ShownRun``.
         traffic: how callers come; several at once go with one variant only.
         record_dir: the run's folder, if the sound of turns is to be stored there.
+        scenario: for the record; None for a folder of callers.
 
     Raises:
         ConfigError: a variant's setting is unknown, mistyped or out of range.
@@ -109,6 +110,7 @@ class BenchRun:
         shown: ShownRun,
         traffic: Traffic = _ONE_BY_ONE,
         record_dir: Path | None = None,
+        scenario: PlayedScenario | None = None,
     ) -> None:
         self._context = context
         self._callers = callers
@@ -116,6 +118,7 @@ class BenchRun:
         self._shown = shown
         self._traffic = traffic
         self._record_dir = record_dir
+        self._scenario = scenario
         self._startup_s: float | None = None
         self._machine: MachineWatch | None = None
         self._commit = source_commit()  # of the code that is loaded, not of what stands there later
@@ -324,6 +327,7 @@ class BenchRun:
                 commit=self._commit,
                 loop_stall_p95_ms=measured.loop_stall_p95_ms,
                 machine=self._machine.state() if self._machine is not None else None,
+                scenario=self._scenario,
             ),
             warmup=len(measured.warmup_turns),
             turns=tuple(measured.turns),

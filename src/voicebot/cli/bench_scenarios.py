@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from voicebot.bench.at_once import Traffic
+from voicebot.bench.record import PlayedScenario
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +36,13 @@ class OpenScenario:
     def traffic(self) -> Traffic:
         """How its callers come."""
         return Traffic(self.told.at_once, self.told.arrivals_per_minute)
+
+    @property
+    def played(self) -> PlayedScenario:
+        """What the record of a run says of it."""
+        return PlayedScenario(
+            self.file.stem, self.told.at_once, arrivals_per_minute=self.told.arrivals_per_minute
+        )
 
     def settle(self, context: CliContext) -> CliContext:
         """The settings it brings; a flag or a configuration that names them outranks it."""
