@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from statistics import NormalDist
 
 import pytest
 
 from voicebot.bench.paired_statistics import (
     Counts,
+    expanded_tail,
     paired_intervals,
     ratio_difference_interval,
     ratio_interval,
@@ -99,3 +101,12 @@ def test_a_difference_of_rates_is_paired() -> None:
     assert same == (0.0, 0.0)
     assert more is not None
     assert 0 < more[0] < 0.2 < more[1]
+
+
+@pytest.mark.parametrize(
+    ("clusters", "quantile"),
+    [(10, 3.2498), (20, 2.8609), (60, 2.6618)],  # Student's, 0.5 % above, of a table
+)
+def test_a_tail_is_cut_further_out_for_few_clusters(clusters: int, quantile: float) -> None:
+    widened = quantile * (clusters / (clusters - 1)) ** 0.5
+    assert -NormalDist().inv_cdf(expanded_tail(0.005, clusters)) == pytest.approx(widened, rel=2e-3)

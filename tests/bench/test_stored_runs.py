@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -130,7 +131,47 @@ def test_a_difference_that_may_be_chance_is_not_judged() -> None:
     sentence = said(before, noisy)
     assert "no verdict" in sentence
     assert "the mean differs by" in sentence
-    assert "too few speakers" in said([300.0], [100.0])
+    assert "too few speakers for a verdict (1 of 10)" in said([300.0], [100.0])
+    assert "too few speakers for a verdict (9 of 10)" in said([300.0] * 9, [100.0] * 9)
+
+
+def test_faster_is_said_with_its_price_and_not_of_what_misses_more() -> None:
+    before = turns([300.0 + 10 * index for index in range(20)])
+    after = [replace(turn, voice_to_voice_ms=turn.voice_to_voice_ms - 80) for turn in before]  # type: ignore[operator]
+    rude = [replace(after[0], cut_in=True, transcript="nothing of it"), *after[1:]]
+    (sentence,) = verdicts(compare({"a": before, "b": rude}, {"a": (), "b": ()}))
+    assert "faster by the mean" in sentence
+    assert "as many misses, 1 more turn cut into, word error rate +" in sentence
+    deaf = [replace(turn, voice_to_voice_ms=None, missed=True) for turn in after[:2]] + after[2:]
+    (sentence,) = verdicts(compare({"a": before, "b": deaf}, {"a": (), "b": ()}))
+    assert "faster" not in sentence
+    assert "but 2 more misses" in sentence
+    assert "slow turns may be those missed" in sentence
+
+
+@pytest.mark.parametrize("speakers", [10, 15])
+def test_the_same_configuration_twice_is_seldom_told_apart(speakers: int) -> None:
+    """Speakers differ, and each is a little faster or slower on a day; so are single turns."""
+    chance, plays, false_verdicts = random.Random(speakers), 60, 0  # noqa: S311 - no secret
+    for _ in range(plays):
+        played: tuple[list[TurnRecord], list[TurnRecord]] = ([], [])
+        for speaker in range(speakers):
+            slow = chance.gauss(300, 60)
+            for run in played:
+                day = chance.gauss(0, 20)
+                run += [
+                    a_turn(
+                        slow + day + chance.gauss(0, 50),
+                        caller=f"{speaker}-{clip}.wav",
+                        speaker=f"speaker-{speaker}",
+                    )
+                    for clip in range(4)
+                ]
+        (sentence,) = verdicts(
+            compare({"a": played[0], "b": played[1]}, {"a": (), "b": ()}, seed=plays)
+        )
+        false_verdicts += "faster" in sentence or "slower" in sentence
+    assert false_verdicts <= plays * 0.07
 
 
 def test_turns_that_nobody_shares_give_no_verdict() -> None:

@@ -15,22 +15,26 @@ import numpy as np
 from voicebot.bench.files import write_text_atomically
 from voicebot.bench.paired_statistics import (
     Counts,
+    expanded_tail,
     paired_intervals,
     ratio_difference_interval,
     ratio_interval,
 )
-from voicebot.bench.statistics import describe, percentile
+from voicebot.bench.statistics import TAIL_95, Intervals, describe, percentile, word_errors
 from voicebot.bench.summary import cluster_of, pauses_cut_into
+from voicebot.text.normalise import normalise_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from voicebot.bench.record import Distribution, TurnRecord
     from voicebot.bench.statistics import Interval
 
 __all__ = [
+    "FEWEST_CLUSTERS",
     "SCHEMA",
+    "VERDICT_TAIL",
     "ComparedVariant",
     "Comparison",
     "Difference",
@@ -42,13 +46,30 @@ __all__ = [
 
 SCHEMA = "voicebot.comparison/1"
 
+FEWEST_CLUSTERS = 10
+"""With fewer speakers a bootstrap over them says too little for a verdict."""
+
+_VERDICT_FIGURES = 6  # mean, median, p95, pauses cut into, words, processor time
+VERDICT_TAIL = TAIL_95 / _VERDICT_FIGURES
+"""What the interval of each judged figure leaves out at either end, before it is widened for few
+speakers: among so many figures one in a hundred and twenty, so that of all verdicts together one in
+twenty is false (Bonferroni)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure and its 95 % interval; either may be unknown."""
+    """A figure and how sure it is; any may be unknown.
+
+    Attributes:
+        value: the figure.
+        ci95: its 95 % interval.
+        verdict_ci: of a difference, the wider interval that a verdict needs, see ``VERDICT_TAIL``;
+            None with fewer than ``FEWEST_CLUSTERS`` speakers.
+    """
 
     value: float | None
     ci95: Interval | None
+    verdict_ci: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +86,7 @@ class VariantFigures:
         voice_to_voice_ms: of the turns that have a latency.
         cpu_seconds_per_turn: of the process and its children.
         draft_hit_rate: drafts used over drafts started.
+        word_error_rate: of the turns with a text.
     """
 
     turns: int
@@ -76,6 +98,7 @@ class VariantFigures:
     voice_to_voice_ms: Distribution
     cpu_seconds_per_turn: Estimate
     draft_hit_rate: float | None
+    word_error_rate: Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +114,8 @@ class Difference:
         cut_ins: of the number of turns with a cut-in.
         missed: of the number of misses.
         cpu_seconds_per_turn: of the processor time.
+        word_error_rate: of that rate.
+        clusters: how many speakers these turns are of.
     """
 
     turns: int
@@ -101,6 +126,8 @@ class Difference:
     cut_ins: int
     missed: int
     cpu_seconds_per_turn: Estimate
+    word_error_rate: Estimate
+    clusters: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +159,7 @@ def compare(
     assignments: Mapping[str, tuple[str, ...]],
     *,
     latency_kinds: Collection[str] = (),
+    normalise: Callable[[str], Sequence[str]] = normalise_words,
     seed: int = 0,
 ) -> Comparison:
     """Hold every variant against the first.
@@ -140,6 +168,7 @@ def compare(
         turns_by_name: what each variant has measured, warm-up left out; the first comes first.
         assignments: the settings that make each variant.
         latency_kinds: take latencies only from turns of these kinds; empty means all.
+        normalise: brings a text to plain words before words are compared.
         seed: of the bootstrap.
     """
     first = next(iter(turns_by_name.values()))
@@ -149,8 +178,8 @@ def compare(
             ComparedVariant(
                 name,
                 assignments[name],
-                _figures(turns, kinds, seed),
-                _difference(first, turns, kinds, seed) if turns is not first else None,
+                _figures(turns, kinds, normalise, seed),
+                _difference(first, turns, kinds, normalise, seed) if turns is not first else None,
             )
             for name, turns in turns_by_name.items()
         ),
@@ -169,7 +198,12 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
     write_text_atomically(path, text + "\n")
 
 
-def _figures(turns: Sequence[TurnRecord], kinds: frozenset[str], seed: int) -> VariantFigures:
+def _figures(
+    turns: Sequence[TurnRecord],
+    kinds: frozenset[str],
+    normalise: Callable[[str], Sequence[str]],
+    seed: int,
+) -> VariantFigures:
     clusters = [cluster_of(turn) for turn in turns]
     timed = [
         (turn.voice_to_voice_ms, cluster_of(turn))
@@ -177,6 +211,7 @@ def _figures(turns: Sequence[TurnRecord], kinds: frozenset[str], seed: int) -> V
         if turn.voice_to_voice_ms is not None and _counts_for_latency(turn, kinds)
     ]
     pauses, cpu = _pause_counts(turns), _cpu_counts(turns)
+    words = _word_counts(turns, normalise)
     started = sum(turn.drafts.started for turn in turns)
     return VariantFigures(
         turns=len(turns),
@@ -192,11 +227,18 @@ def _figures(turns: Sequence[TurnRecord], kinds: frozenset[str], seed: int) -> V
             cpu.ratio, ratio_interval(cpu, clusters, is_share=False, seed=seed)
         ),
         draft_hit_rate=sum(turn.drafts.used for turn in turns) / started if started else None,
+        word_error_rate=Estimate(
+            words.ratio, ratio_interval(words, clusters, is_share=False, seed=seed)
+        ),
     )
 
 
 def _difference(
-    first: Sequence[TurnRecord], second: Sequence[TurnRecord], kinds: frozenset[str], seed: int
+    first: Sequence[TurnRecord],
+    second: Sequence[TurnRecord],
+    kinds: frozenset[str],
+    normalise: Callable[[str], Sequence[str]],
+    seed: int,
 ) -> Difference:
     pairs = _paired(first, second)
     ones, others = [one for one, _ in pairs], [other for _, other in pairs]
@@ -209,29 +251,60 @@ def _difference(
         and _counts_for_latency(one, kinds)
     ]
     before, after = [value for value, _, _ in timed], [value for _, value, _ in timed]
-    intervals = paired_intervals(before, after, [name for _, _, name in timed], seed=seed)
+    of_timed = [name for _, _, name in timed]
+    intervals = paired_intervals(before, after, of_timed, seed=seed)
+    tail = _verdict_tail(of_timed)
+    strict = (
+        Intervals(mean=None, p50=None, p95=None)
+        if tail is None
+        else paired_intervals(before, after, of_timed, seed=seed, tail=tail)
+    )
 
-    def latency(figure: Callable[[Sequence[float]], float | None], ci: Interval | None) -> Estimate:
+    def latency(
+        figure: Callable[[Sequence[float]], float | None],
+        ci: Interval | None,
+        verdict_ci: Interval | None,
+    ) -> Estimate:
         low, high = figure(before), figure(after)
-        return Estimate(None if low is None or high is None else high - low, ci)
+        value = None if low is None or high is None else high - low
+        return Estimate(value, ci, verdict_ci)
 
     def ratio(counts: Callable[[Sequence[TurnRecord]], Counts]) -> Estimate:
         low, high = counts(ones), counts(others)
         if low.ratio is None or high.ratio is None:
             return Estimate(None, None)
         interval = ratio_difference_interval(low, high, clusters, seed=seed)
-        return Estimate(high.ratio - low.ratio, interval)
+        # A speaker who weighs nothing in the ratio is none of those it is resampled from.
+        tail = _verdict_tail(
+            name
+            for name, one, two in zip(clusters, low.wholes, high.wholes, strict=True)
+            if one and two
+        )
+        strict = (
+            None
+            if tail is None
+            else ratio_difference_interval(low, high, clusters, seed=seed, tail=tail)
+        )
+        return Estimate(high.ratio - low.ratio, interval, strict)
 
     return Difference(
         turns=len(timed),
-        mean_ms=latency(_mean, intervals.mean),
-        p50_ms=latency(lambda values: percentile(values, 50), intervals.p50),
-        p95_ms=latency(lambda values: percentile(values, 95), intervals.p95),
+        mean_ms=latency(_mean, intervals.mean, strict.mean),
+        p50_ms=latency(lambda values: percentile(values, 50), intervals.p50, strict.p50),
+        p95_ms=latency(lambda values: percentile(values, 95), intervals.p95, strict.p95),
         pause_cut_in_rate=ratio(_pause_counts),
         cut_ins=sum(turn.cut_in for turn in others) - sum(turn.cut_in for turn in ones),
         missed=sum(turn.missed for turn in others) - sum(turn.missed for turn in ones),
         cpu_seconds_per_turn=ratio(_cpu_counts),
+        word_error_rate=ratio(lambda turns: _word_counts(turns, normalise)),
+        clusters=len(set(of_timed)),
     )
+
+
+def _verdict_tail(clusters: Iterable[str]) -> float | None:
+    """What an interval for a verdict leaves out at either end; None with too few speakers."""
+    count = len(set(clusters))
+    return expanded_tail(VERDICT_TAIL, count) if count >= FEWEST_CLUSTERS else None
 
 
 def _counts_for_latency(turn: TurnRecord, kinds: frozenset[str]) -> bool:
@@ -259,6 +332,17 @@ def _by_key(turns: Sequence[TurnRecord]) -> dict[tuple[str | None, str, int], Tu
 def _pause_counts(turns: Sequence[TurnRecord]) -> Counts:
     pauses = [pauses_cut_into(turn) for turn in turns]
     return Counts(tuple(cut for _, cut in pauses), tuple(count for count, _ in pauses))
+
+
+def _word_counts(turns: Sequence[TurnRecord], normalise: Callable[[str], Sequence[str]]) -> Counts:
+    """Turns of which nobody knows what was said weigh nothing."""
+    each = [
+        word_errors([(turn.text, turn.transcript)] if turn.text is not None else [], normalise)
+        for turn in turns
+    ]
+    return Counts(
+        tuple(float(errors) for errors, _ in each), tuple(float(words) for _, words in each)
+    )
 
 
 def _cpu_counts(turns: Sequence[TurnRecord]) -> Counts:

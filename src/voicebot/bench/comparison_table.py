@@ -27,8 +27,8 @@ def comparison_table(comparison: Comparison) -> RenderableType:
         parts.append(Text(f"Latencies are of the kinds {', '.join(comparison.latency_kinds)}."))
     parts.append(
         Text(
-            "Latencies in ms, CPU a turn, differences of pauses cut in percentage points. Below "
-            "each: its 95 % interval, resampled by speaker; differences are paired."
+            "Latencies in ms, CPU a turn, words wrong in %, differences of shares in percentage "
+            "points. Below each: its 95 % interval, resampled by speaker; differences are paired."
         )
     )
     return Group(*parts)
@@ -36,7 +36,16 @@ def comparison_table(comparison: Comparison) -> RenderableType:
 
 def _figures(comparison: Comparison) -> Table:
     table = _table("variant")
-    for heading in ("p50", "mean", "p95", "pauses cut", "cut-ins", "misses", "CPU s"):
+    for heading in (
+        "p50",
+        "mean",
+        "p95",
+        "pauses cut",
+        "cut-ins",
+        "misses",
+        "words wrong",
+        "CPU s",
+    ):
         table.add_column(heading, justify="right")
     for variant in comparison.variants:
         table.add_row(variant.name, *_row(variant.figures))
@@ -53,6 +62,7 @@ def _row(figures: VariantFigures) -> tuple[str, ...]:
         + _interval(figures.pause_cut_in_rate.ci95, scale=100, unit=" %"),
         f"{figures.cut_ins}/{figures.turns}",
         str(figures.missed),
+        _estimate(figures.word_error_rate, scale=100, digits=1),
         _estimate(figures.cpu_seconds_per_turn, digits=2),
     )
 
@@ -60,7 +70,7 @@ def _row(figures: VariantFigures) -> tuple[str, ...]:
 def _differences(comparison: Comparison) -> Table:
     first, *others = comparison.variants
     table = _table(f"less {first.name}")
-    for heading in ("p50", "mean", "p95", "pauses cut", "CPU s", "turns"):
+    for heading in ("p50", "mean", "p95", "pauses cut", "misses", "words wrong", "CPU s", "turns"):
         table.add_column(heading, justify="right")
     for variant in others:
         difference = variant.difference
@@ -72,6 +82,8 @@ def _differences(comparison: Comparison) -> Table:
             _estimate(difference.mean_ms, sign=True),
             _estimate(difference.p95_ms, sign=True),
             _estimate(difference.pause_cut_in_rate, scale=100, digits=1, sign=True),
+            f"{difference.missed:+d}",
+            _estimate(difference.word_error_rate, scale=100, digits=1, sign=True),
             _estimate(difference.cpu_seconds_per_turn, digits=2, sign=True),
             str(difference.turns),
         )

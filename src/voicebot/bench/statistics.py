@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RESAMPLES",
+    "TAIL_95",
     "Interval",
     "Intervals",
     "bootstrap_intervals",
@@ -42,14 +43,16 @@ Interval: TypeAlias = tuple[float, float]
 RESAMPLES = 2_000
 """How many times samples are drawn again for an interval."""
 
-_LOW_PERCENT, _HIGH_PERCENT = 2.5, 97.5
+TAIL_95 = 0.025
+"""What a 95 % interval leaves out at either end."""
+
 _CELLS_AT_ONCE = 2_000_000
 """Resamples are drawn in blocks of at most so many counts, to bound memory (16 MB)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """95 % intervals of three figures; all None where the data cannot give any."""
+    """Intervals of three figures; all None where the data cannot give any."""
 
     mean: Interval | None
     p50: Interval | None
@@ -104,15 +107,15 @@ def bootstrap_intervals(
     return intervals_of(np.concatenate(drawn))
 
 
-def intervals_of(figures: NDArray[np.float64]) -> Intervals:
-    """The 95 % intervals of resampled figures, shape (resamples, 3): mean, p50, p95."""
-    mean, p50, p95 = (interval_of(column) for column in figures.T)
+def intervals_of(figures: NDArray[np.float64], tail: float = TAIL_95) -> Intervals:
+    """The intervals of resampled figures, shape (resamples, 3): mean, p50, p95."""
+    mean, p50, p95 = (interval_of(column, tail) for column in figures.T)
     return Intervals(mean=mean, p50=p50, p95=p95)
 
 
-def interval_of(values: NDArray[np.float64]) -> Interval:
-    """The 95 % percentile interval of one resampled figure."""
-    low, high = np.percentile(values, [_LOW_PERCENT, _HIGH_PERCENT])
+def interval_of(values: NDArray[np.float64], tail: float = TAIL_95) -> Interval:
+    """The percentile interval of one resampled figure that leaves out ``tail`` at either end."""
+    low, high = np.percentile(values, [100 * tail, 100 * (1 - tail)])
     return float(low), float(high)
 
 

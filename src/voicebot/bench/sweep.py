@@ -69,7 +69,7 @@ class SweepPoint:
         dominates_default: its cut-in rate, mean and p95 are all at most the default's, and one of
             them is below.
         is_surely_better: of those three, no difference to the default has an interval that reaches
-            above 0, and one has an interval below 0.
+            above 0, and one has an interval below 0; the intervals are those that verdicts need.
         result: its figures, and their differences to the default.
     """
 
@@ -231,7 +231,7 @@ def _is_surely_better(result: ComparedVariant) -> bool:
     if difference is None:
         return False
     intervals = [
-        estimate.ci95
+        estimate.verdict_ci
         for estimate in (difference.pause_cut_in_rate, difference.mean_ms, difference.p95_ms)
     ]
     known = [interval for interval in intervals if interval is not None]

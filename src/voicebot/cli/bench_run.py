@@ -304,6 +304,7 @@ class BenchRun:
             {member.variant.name: member.measured.turns for member in self._members},
             {member.variant.name: member.variant.assignments for member in self._members},
             latency_kinds=self._shown.latency_kinds,
+            normalise=partial(normalise_words, language=self._context.settings.language),
         )
 
     def _as_run(self, member: _Member) -> Run:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from voicebot.errors import VoicebotError
+from voicebot.errors import CallersError, VoicebotError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from voicebot.bench.record import Run
+    from voicebot.bench.stored_runs import StoredRun
     from voicebot.cli.context import CliContext
 
 __all__ = ["compare_command", "definitions_command", "export_command"]
@@ -46,13 +50,15 @@ def compare_command(
     """Hold stored runs against the first of them, turn by turn.
 
     A RUN is a folder that `voicebot bench` wrote, or its run.json. Differences are paired; a
-    verdict is given only where the 95 % interval allows one. Runs of different machines or
-    callers are refused without --force.
+    verdict is given only with ten speakers or more, and where the intervals of all figures together
+    allow one. Runs of different machines or callers are refused without --force.
     """
     from voicebot.bench.comparison import compare, write_comparison  # noqa: PLC0415 (start-up)
     from voicebot.bench.comparison_table import comparison_table  # noqa: PLC0415
     from voicebot.bench.stored_runs import changed_settings, obstacles, read_runs  # noqa: PLC0415
+    from voicebot.bench.summary import caveats  # noqa: PLC0415
     from voicebot.bench.verdict import verdicts  # noqa: PLC0415
+    from voicebot.text.normalise import normalise_words  # noqa: PLC0415
 
     stored = read_runs(runs)
     found = obstacles(stored)
@@ -62,13 +68,20 @@ def compare_command(
             "play the same callers on the same machine, or add --force",
         )
     first = stored[0].run
+    kinds = _kinds_of(stored, latency_kinds)
     comparison = compare(
         {each.name: each.run.turns for each in stored},
         {each.name: changed_settings(first, each.run) for each in stored},
-        latency_kinds=[kind.strip() for kind in (latency_kinds or "").split(",") if kind.strip()],
+        latency_kinds=kinds,
+        normalise=partial(normalise_words, language=str(first.meta.config.get("language", "en"))),
     )
     for obstacle in found:
         context.console.print(f"! {obstacle}", style="yellow", markup=False, soft_wrap=True)
+    for each in stored:
+        for caveat in caveats(each.run):
+            context.console.print(
+                f"! {each.name}: {caveat}", style="yellow", markup=False, soft_wrap=True
+            )
     context.console.print(comparison_table(comparison))
     for variant in comparison.variants[1:]:
         changes = ", ".join(variant.assignments) or "no setting"
@@ -78,6 +91,22 @@ def compare_command(
     if out_file is not None:
         write_comparison(comparison, out_file)
         context.console.print(f"Record: {out_file}", soft_wrap=True)
+
+
+def _kinds_of(stored: Sequence[StoredRun], text: str | None) -> list[str]:
+    """The kinds that ``text`` names.
+
+    Raises:
+        CallersError: no turn of the runs is of one of them.
+    """
+    kinds = [kind.strip() for kind in (text or "").split(",") if kind.strip()]
+    known = sorted({turn.kind for each in stored for turn in each.run.turns})
+    for kind in kinds:
+        if kind not in known:
+            raise CallersError(
+                f"no turn of these runs is of kind {kind}", f"their kinds are {', '.join(known)}"
+            )
+    return kinds
 
 
 @click.command("definitions")
