@@ -24,14 +24,14 @@ def measured(law: PowerLaw, noise: float = 0.0, repeats: int = 1) -> dict[float,
 @given(floor=st.floats(0.5, 20), x0=st.floats(0.005, 0.2), slope=st.floats(0.4, 1.6))
 @settings(deadline=None, max_examples=15)
 def test_a_rising_law_is_found_again(floor: float, x0: float, slope: float) -> None:
-    law = PowerLaw(floor, x0, slope)
+    law = PowerLaw.of_x0(floor, x0, slope)
     fitted = fit_power_law(measured(law)).law
     for size in (0.03, 0.2, 1.5):
         assert fitted(size) == pytest.approx(law(size), rel=0.03)
 
 
 def test_a_falling_law_is_found_again() -> None:
-    law = PowerLaw(2.0, 0.4, -0.5)
+    law = PowerLaw.of_x0(2.0, 0.4, -0.5)
     fitted = fit_power_law(measured(law), falls=True)
     assert fitted.law.floor == pytest.approx(2.0, rel=0.05)
     assert fitted.law.slope == pytest.approx(-0.5, rel=0.05)
@@ -40,7 +40,7 @@ def test_a_falling_law_is_found_again() -> None:
 
 
 def test_noise_widens_the_intervals_and_they_hold_the_truth() -> None:
-    law = PowerLaw(4.0, 0.02, 1.0)
+    law = PowerLaw.of_x0(4.0, 0.02, 1.0)
     exact = fit_power_law(measured(law, repeats=5))
     noisy = fit_power_law(measured(law, noise=0.05, repeats=15))
     assert exact.slope_ci95[1] - exact.slope_ci95[0] < 0.01
@@ -55,7 +55,7 @@ def test_noise_widens_the_intervals_and_they_hold_the_truth() -> None:
 
 
 def test_a_size_that_was_left_out_is_predicted() -> None:
-    found = held_out_errors(measured(PowerLaw(4.0, 0.02, 1.0), noise=0.01, repeats=7))
+    found = held_out_errors(measured(PowerLaw.of_x0(4.0, 0.02, 1.0), noise=0.01, repeats=7))
     assert [each.x for each in found] == list(SIZES)
     assert [each.is_outside for each in found] == [True, *([False] * 5), True]
     assert all(abs(each.error) < 0.2 for each in found)
@@ -76,6 +76,47 @@ def test_what_no_law_can_be_fitted_to_is_refused(measurements: dict[float, list[
         fit_power_law(measurements)
 
 
-def test_equal_values_give_a_flat_law() -> None:
-    fitted = fit_power_law({float(size): [5.0] for size in (1, 2, 4, 8)})
-    assert fitted.law(3.0) == pytest.approx(5.0, rel=0.02)
+def test_values_that_say_nothing_of_a_slope_are_refused() -> None:
+    with pytest.raises(VoicebotError, match="do not rise"):
+        fit_power_law({float(size): [5.0] for size in (1, 2, 4, 8)})
+    with pytest.raises(VoicebotError, match="do not fall"):
+        fit_power_law({float(size): [5.0 * size] for size in (1, 2, 4, 8)}, falls=True)
+    falling = {size: [10.0 / size, 11.0 / size] for size in SIZES}
+    with pytest.raises(VoicebotError, match="do not rise"):
+        fit_power_law(falling)
+
+
+@given(
+    noise=st.floats(0.0, 1.5),
+    slope=st.floats(-1.5, 1.5).filter(bool),
+    seed=st.integers(0, 999),
+    falls=st.booleans(),
+)
+@settings(deadline=None, max_examples=12)
+def test_any_ladder_gives_finite_figures_or_a_refusal(
+    noise: float, slope: float, seed: int, *, falls: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    ladder = {
+        size: [20.0 * size**slope * float(np.exp(rng.normal(0, noise))) for _ in range(3)]
+        for size in SIZES[:5]
+    }
+    held_out = held_out_errors({**ladder}, falls=falls)
+    assert all(np.isfinite(each.predicted) for each in held_out)
+    try:
+        fitted = fit_power_law(ladder, falls=falls)
+    except VoicebotError:
+        return
+    assert np.isfinite([fitted.law(0.001), fitted.law(100.0), *fitted.interval(2.0)]).all()
+    assert np.isfinite([*fitted.slope_ci95, *fitted.floor_ci95]).all()
+    reached = fitted.law.inverse(50.0)
+    assert reached is None or fitted.law(reached) == pytest.approx(50.0, rel=1e-3)
+    fitted.inverse_interval(50.0)
+
+
+def test_a_law_whose_slope_is_nearly_nothing_can_be_asked() -> None:
+    law = PowerLaw(1.0, 2.0, 1e-3, 1e8)
+    assert law.x0 is None
+    assert law(2e8) == pytest.approx(1.0 + np.exp(2.0 + 1e-3 * np.log(2)))
+    assert law.inverse(1e9) is None
+    assert PowerLaw(0.0, 0.0, 8.0)(1e60) == np.inf

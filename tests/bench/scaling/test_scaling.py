@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIZES = (13e6, 38e6, 135e6, 189e6, 362e6)
-LAW = PowerLaw(5.0, 1.2e6, 1.0)
+LAW = PowerLaw.of_x0(5.0, 1.2e6, 1.0)
 
 
 class Clock:

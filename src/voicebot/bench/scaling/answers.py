@@ -83,10 +83,11 @@ class ScalingRun:
     def as_json(self) -> dict[str, object]:
         """What ``scaling.json`` holds; the draws behind the intervals are left out."""
         data = asdict(self)
-        for result in data["results"]:
-            for name in ("law", "context_law"):
-                if result[name] is not None:
-                    del result[name]["resampled"]
+        for result, told in zip(self.results, data["results"], strict=True):
+            for name, fitted in (("law", result.law), ("context_law", result.context_law)):
+                if fitted is not None:
+                    del told[name]["resampled"]
+                    told[name]["law"]["x0"] = fitted.law.x0
         return {"schema": SCHEMA, **data}
 
 

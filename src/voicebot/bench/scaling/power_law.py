@@ -12,6 +12,7 @@ error, with the trust-region least squares of scipy from several starting points
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,15 @@ if TYPE_CHECKING:
 
     from voicebot.bench.statistics import Interval
 
-__all__ = ["FEWEST_SIZES", "FittedLaw", "HeldOut", "PowerLaw", "fit_power_law", "held_out_errors"]
+__all__ = [
+    "FEWEST_SIZES",
+    "FittedLaw",
+    "HeldOut",
+    "PowerLaw",
+    "fit_power_law",
+    "held_out_errors",
+    "require_scipy",
+]
 
 FEWEST_SIZES = 4
 """Fewer would be fitted exactly: three parameters pass through any three points."""
@@ -34,31 +43,56 @@ _RESAMPLES = 200
 _STARTING_SLOPES = (0.3, 0.6, 1.0, 1.5)
 _STARTING_FLOORS = (0.01, 0.3, 0.9)
 _TINY = 1e-12
+_LEAST_SLOPE, _MOST_SLOPE = 1e-3, 8.0
+_NEAR = 1.05
+_LEAST_CHANGE = 0.02
+_MOST_LOST_DRAWS = 0.05
+_MOST_LOG = 700.0  # just below the logarithm of the largest float
 
 
 @dataclass(frozen=True, slots=True)
 class PowerLaw:
-    """``y(x) = floor + (x / x0) ** slope``.
+    """``y(x) = floor + (x / x0) ** slope``, held as ``floor + exp(log_gain + slope log(x / at))``.
+
+    With a slope near 0 ``x0`` is further from every size than a float reaches, though the value at
+    each size is an ordinary number; so ``x0`` is worked out where it is asked for.
 
     Attributes:
         floor: 0 or more, in the unit of y.
-        x0: where the power term is 1, in the unit of x.
+        log_gain: logarithm of the power term at ``at``.
         slope: of the power term in logarithms; not 0.
+        at: a size, in the unit of x.
     """
 
     floor: float
-    x0: float
+    log_gain: float
     slope: float
+    at: float = 1.0
+
+    @classmethod
+    def of_x0(cls, floor: float, x0: float, slope: float) -> PowerLaw:
+        """The law in the form of papers; ``x0`` above 0, where the power term is 1."""
+        return cls(floor, 0.0, slope, x0)
+
+    @property
+    def x0(self) -> float | None:
+        """Where the power term is 1, in the unit of x; None where no float holds it."""
+        return _exp_or_none(math.log(self.at) - self.log_gain / self.slope)
 
     def __call__(self, x: float) -> float:
-        """The value at ``x`` (above 0)."""
-        return self.floor + float((x / self.x0) ** self.slope)
+        """The value at ``x`` (above 0); infinity where no float holds it."""
+        power = _exp_or_none(self.log_gain + self.slope * math.log(x / self.at))
+        return math.inf if power is None else self.floor + power
 
     def inverse(self, y: float) -> float | None:
-        """The ``x`` at which the law gives ``y``; None at or below its floor."""
+        """The ``x`` at which the law gives ``y``.
+
+        None at or below its floor, and where that ``x`` is beyond what a float holds.
+        """
         if y <= self.floor:
             return None
-        return float(self.x0 * (y - self.floor) ** (1.0 / self.slope))
+        steps = (math.log(y - self.floor) - self.log_gain) / self.slope
+        return _exp_or_none(math.log(self.at) + steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +160,8 @@ def fit_power_law(
         seed: of the draws.
 
     Raises:
-        VoicebotError: there are fewer than four sizes, or a value is not above 0.
+        VoicebotError: there are fewer than four sizes, a value is not above 0, or the measurements
+            do not determine a slope: they do not rise (fall) with size, or scatter too much.
         ConfigError: scipy is not installed.
     """
     sizes = sorted(measurements)
@@ -139,6 +174,7 @@ def fit_power_law(
         raise VoicebotError("a power law is fitted to values above 0 only", "leave the others out")
     x = np.array(sizes)
     medians = np.array([float(np.median(measurements[size])) for size in sizes])
+    require_scipy()
     law = _best(x, medians, falls=falls)
     rng = np.random.default_rng(seed)
     resampled = []
@@ -148,6 +184,13 @@ def fit_power_law(
             for size in sizes
         ]
         resampled.append(_best(x, np.array(drawn), falls=falls, start=law))
+    lost = sum(_has_no_slope(each, x) for each in resampled)
+    if _has_no_slope(law, x) or lost > _MOST_LOST_DRAWS * len(resampled):
+        raise VoicebotError(
+            f"these values do not {'fall' if falls else 'rise'} with size so that a power law "
+            "could be told from them",
+            "measure more rounds on a quiet machine, or sizes that lie further apart",
+        )
     floor_low, floor_high = np.percentile([each.floor for each in resampled], [2.5, 97.5])
     slope_low, slope_high = np.percentile([each.slope for each in resampled], [2.5, 97.5])
     return FittedLaw(
@@ -172,6 +215,7 @@ def held_out_errors(
     sizes = sorted(measurements)
     if len(sizes) <= FEWEST_SIZES:
         return ()
+    require_scipy()
     found = []
     for size in sizes:
         others = np.array([each for each in sizes if each != size])
@@ -182,6 +226,30 @@ def held_out_errors(
     return tuple(found)
 
 
+def require_scipy() -> None:
+    """Find out whether a law can be fitted at all.
+
+    Raises:
+        ConfigError: scipy is not installed.
+    """
+    try:
+        import scipy.optimize  # noqa: F401, PLC0415 - only the laboratory needs it
+    except ImportError as error:
+        raise ConfigError(
+            "fitting a scaling law needs scipy", "pip install 'voicebot[laboratory]'"
+        ) from error
+
+
+def _has_no_slope(law: PowerLaw, x: NDArray[np.float64]) -> bool:
+    """Whether its slope lies at a bound, or is that of a term that adds nothing at these sizes."""
+    slope, change = abs(law.slope), abs(math.log(law(float(x[-1])) / law(float(x[0]))))
+    return not _LEAST_SLOPE * _NEAR < slope < _MOST_SLOPE / _NEAR or change < _LEAST_CHANGE
+
+
+def _exp_or_none(logarithm: float) -> float | None:
+    return math.exp(logarithm) if abs(logarithm) < _MOST_LOG else None
+
+
 def _best(
     x: NDArray[np.float64],
     y: NDArray[np.float64],
@@ -189,12 +257,8 @@ def _best(
     falls: bool,
     start: PowerLaw | None = None,
 ) -> PowerLaw:
-    try:
-        from scipy.optimize import least_squares  # noqa: PLC0415 - only the laboratory needs it
-    except ImportError as error:
-        raise ConfigError(
-            "fitting a scaling law needs scipy", "pip install 'voicebot[laboratory]'"
-        ) from error
+    from scipy.optimize import least_squares  # noqa: PLC0415 - only the laboratory needs it
+
     sign = -1.0 if falls else 1.0
     # With x and y near 1 the three parameters are of one magnitude.
     x_scale, y_scale = float(np.exp(np.mean(np.log(x)))), float(np.median(y))
@@ -215,9 +279,9 @@ def _best(
         for slope in _STARTING_SLOPES
     ]
     if start is not None:
-        log_gain = abs(start.slope) * np.log(x_scale / start.x0) * sign - np.log(y_scale)
-        starts = [(start.floor / y_scale, float(log_gain), abs(start.slope))]
-    bounds = ([0.0, -60.0, 1e-3], [smallest, 60.0, 8.0])
+        gain_here = start.log_gain + start.slope * math.log(x_scale / start.at)
+        starts = [(start.floor / y_scale, gain_here - math.log(y_scale), abs(start.slope))]
+    bounds = ([0.0, -60.0, _LEAST_SLOPE], [smallest, 60.0, _MOST_SLOPE])
     best = min(
         (
             least_squares(differences, np.clip(begin, *bounds), bounds=bounds, x_scale="jac")
@@ -226,7 +290,4 @@ def _best(
         key=lambda found: float(found.cost),
     )
     floor, log_gain, slope = (float(each) for each in best.x)
-    # y_scale * exp(log_gain) * (x / x_scale) ** (sign * slope), written as (x / x0) ** slope.
-    signed = sign * slope
-    x0 = x_scale * float(np.exp(-(log_gain + np.log(y_scale)) / signed))
-    return PowerLaw(floor * y_scale, x0, signed)
+    return PowerLaw(floor * y_scale, log_gain + math.log(y_scale), sign * slope, x_scale)
