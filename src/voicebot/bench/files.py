@@ -10,7 +10,9 @@ from voicebot.errors import OutputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["write_text_atomically"]
+__all__ = ["check_writable", "write_text_atomically"]
+
+_PROBE_BYTES = 256 * 1024  # about what a short run takes
 
 
 def write_text_atomically(path: Path, text: str) -> None:
@@ -38,3 +40,19 @@ def write_text_atomically(path: Path, text: str) -> None:
             f"cannot write {path}: {error.strerror or error}",
             "give another folder with --out, or free some space there",
         ) from error
+
+
+def check_writable(folder: Path) -> None:
+    """Find out before a measurement, not after it; makes the folder.
+
+    Raises:
+        OutputError: nothing can be written there.
+    """
+    probe = folder / ".writable"
+    try:
+        write_text_atomically(probe, " " * _PROBE_BYTES)
+    except OutputError as error:
+        cause = error.__cause__
+        why = cause.strerror if isinstance(cause, OSError) else error.problem
+        raise OutputError(f"nothing can be written in {folder}: {why}", error.way_out) from error
+    probe.unlink(missing_ok=True)

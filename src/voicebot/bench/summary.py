@@ -27,12 +27,13 @@ from voicebot.timeline import Breakdown
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from voicebot.bench.record import Distribution
+    from voicebot.bench.record import Distribution, MachineState
 
 __all__ = [
     "TARGET_MS",
     "caveats",
     "cluster_of",
+    "machine_caveats",
     "mean_breakdown",
     "pauses_cut_into",
     "share_within",
@@ -216,9 +217,14 @@ def _caveats_of_machine(run: Run) -> list[str]:
     stall_ms = run.meta.loop_stall_p95_ms
     if stall_ms is not None and stall_ms > _STALL_MS:
         found.append(f"The event loop was up to {stall_ms:.0f} ms late (p95).")
-    machine = run.meta.machine
-    if machine is None:
-        return found
+    if run.meta.machine is not None:
+        found += machine_caveats(run.meta.machine)
+    return found
+
+
+def machine_caveats(machine: MachineState) -> list[str]:
+    """What else the machine did that makes a measurement doubtful, a sentence each."""
+    found = []
     if machine.others_share > _OTHERS_SHARE:
         found.append(
             f"Other programs took {100 * machine.others_share:.0f} % of the machine: measure again "

@@ -11,7 +11,7 @@ import click
 
 from voicebot.bench.at_once import Traffic
 from voicebot.bench.callers import load_callers, recorded_callers_dir
-from voicebot.bench.files import write_text_atomically
+from voicebot.bench.files import check_writable
 from voicebot.bench.variants import parse_variants
 from voicebot.cli.bench_run import BenchRun, ShownRun
 from voicebot.cli.bench_runs import compare_command, definitions_command, export_command
@@ -19,7 +19,7 @@ from voicebot.cli.bench_scaling import scaling_command
 from voicebot.cli.bench_scenarios import open_scenario, scenarios_command
 from voicebot.cli.bench_sweep import plan_swept_run
 from voicebot.cli.context import takes_settings
-from voicebot.errors import CallersError, OutputError
+from voicebot.errors import CallersError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from voicebot.cli.context import CliContext
 
 __all__ = ["bench_command"]
-
-_PROBE_BYTES = 256 * 1024  # about what a short run takes
 
 
 @click.group("bench", invoke_without_command=True)
@@ -151,7 +149,7 @@ def bench_command(
     else:
         callers, traffic = scenario.callers(out_dir / "callers"), scenario.traffic
     _check_kinds(kinds, callers)
-    _check_writable(out_dir)
+    check_writable(out_dir)
     bench = BenchRun(
         context,
         variants,
@@ -182,19 +180,3 @@ def _check_kinds(kinds: tuple[str, ...], callers: Sequence[Caller]) -> None:
         raise CallersError(
             f"no caller of this run is of kind {unknown}", f"their kinds are {', '.join(known)}"
         )
-
-
-def _check_writable(folder: Path) -> None:
-    """Find out before the run, not after it.
-
-    Raises:
-        OutputError: nothing can be written there.
-    """
-    probe = folder / ".writable"
-    try:
-        write_text_atomically(probe, " " * _PROBE_BYTES)
-    except OutputError as error:
-        cause = error.__cause__
-        why = cause.strerror if isinstance(cause, OSError) else error.problem
-        raise OutputError(f"nothing can be written in {folder}: {why}", error.way_out) from error
-    probe.unlink(missing_ok=True)

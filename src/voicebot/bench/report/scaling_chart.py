@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from typing import TYPE_CHECKING
 
 from voicebot.bench.report.svg import Scale, canvas, element
@@ -34,13 +35,20 @@ def scaling_chart(results: Sequence[ThreadResult], target_ms: float) -> Markup:
         results: at least one, each a curve.
         target_ms: drawn as a line.
     """
-    sizes = sorted({size for result in results for size in result.first_clause_ms})
+    sizes = sorted(
+        {size for result in results for size in result.first_clause_ms}
+        | {model.parameters for result in results for model in result.real.values()}
+    )
     low, high = sizes[0] / 1.3, sizes[-1] * 2.5
     across = Scale(math.log10(low), math.log10(high))
     values = [
         value
         for result in results
-        for value in (*_medians(result), result.law.law(low), result.law.law(high), target_ms)
+        for value in (
+            *(median for _, median, _ in _dots(result)),
+            *([result.law.law(low), result.law.law(high)] if result.law is not None else []),
+            target_ms,
+        )
     ]
     up = Scale(math.log10(max(min(values) / 1.4, 1e-3)), math.log10(max(values) * 1.2))
 
@@ -58,12 +66,15 @@ def scaling_chart(results: Sequence[ThreadResult], target_ms: float) -> Markup:
     grid = [low * (high / low) ** (step / _POINTS) for step in range(_POINTS + 1)]
     drawn: list[Markup] = []
     for number, result in enumerate(results):
+        if result.law is None:
+            continue
         style = f"law-{number % 3}"
         ends = [(x(size), *result.law.interval(size)) for size in grid]
         band = [f"{at_x:.1f},{y(upper):.1f}" for at_x, _, upper in ends]
         band += [f"{at_x:.1f},{y(lower):.1f}" for at_x, lower, _ in reversed(ends)]
         drawn.append(element("polygon", points=" ".join(band), class_=f"band {style}"))
-        line = " L".join(f"{x(size):.1f},{y(result.law.law(size)):.1f}" for size in grid)
+        law = result.law.law
+        line = " L".join(f"{x(size):.1f},{y(law(size)):.1f}" for size in grid)
         drawn.append(element("path", d=f"M{line}", class_=f"curve {style}"))
     parts.append(
         element(
@@ -78,14 +89,14 @@ def scaling_chart(results: Sequence[ThreadResult], target_ms: float) -> Markup:
         )
     )
     for number, result in enumerate(results):
-        for size, median in zip(sorted(result.first_clause_ms), _medians(result), strict=True):
+        for size, median, style in _dots(result):
             parts.append(
                 element(
                     "circle",
                     cx=across.percent(math.log10(size)),
                     cy=y(median),
                     r=4,
-                    class_=f"rung law-{number % 3}",
+                    class_=f"{style} law-{number % 3}",
                 )
             )
     return canvas(
@@ -95,15 +106,17 @@ def scaling_chart(results: Sequence[ThreadResult], target_ms: float) -> Markup:
     )
 
 
-def _medians(result: ThreadResult) -> list[float]:
-    found = []
-    for size in sorted(result.first_clause_ms):
-        values = sorted(result.first_clause_ms[size])
-        middle = len(values) // 2
-        found.append(
-            values[middle] if len(values) % 2 else (values[middle - 1] + values[middle]) / 2
-        )
-    return found
+def _dots(result: ThreadResult) -> list[tuple[float, float, str]]:
+    """Size, median and style of each model: the ladder's, then the real ones."""
+    ladder = [
+        (size, statistics.median(values), "rung")
+        for size, values in sorted(result.first_clause_ms.items())
+    ]
+    real = [
+        (model.parameters, statistics.median(model.first_clause_ms), "real")
+        for model in result.real.values()
+    ]
+    return ladder + real
 
 
 def _grid(across: Scale, up: Scale, y: object) -> list[Markup]:

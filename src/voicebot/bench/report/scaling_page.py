@@ -16,45 +16,57 @@ from voicebot.bench.scaling.measure import READ_TOKENS, WRITTEN_TOKENS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from voicebot.bench.scaling.answers import ScalingRun, ThreadResult
+    from voicebot.bench.scaling.answers import LargestModel, ScalingRun, ThreadResult
 
 __all__ = ["render_scaling", "verdict_of", "write_scaling_page"]
 
 
 def verdict_of(run: ScalingRun) -> str:
     """The answer in a sentence: by the number of threads that carries the largest model."""
-    best = max(run.results, key=lambda result: result.largest[0].parameters or 0.0)
+    target = f"within {run.target_ms:.0f} ms"
+    answered = [result for result in run.results if result.largest]
+    if not answered:
+        return f"No law could be told from these times, so nothing is said of what runs {target}."
+    best = max(answered, key=lambda result: result.largest[0].parameters or 0.0)
     here, twice, *_ = best.largest
-    target = f"within {here.target_ms:.0f} ms"
     if here.parameters is None:
         return f"No model of this ladder writes its first clause {target} on this machine."
     reach = "" if here.is_measured else ", beyond what was measured"
     sentence = (
         f"With {wording.as_count(best.threads, 'thread', 'threads')}, a language model of up to "
-        f"{in_parameters(here.parameters)} parameters writes its first clause {target}{reach}"
+        f"{in_parameters(here.parameters)} parameters{_within(here)} writes its first clause "
+        f"{target}{reach}"
     )
     if twice.parameters is not None:
-        sentence += f"; twice the machine would carry {in_parameters(twice.parameters)}"
+        reach = "" if twice.is_measured else ", beyond what was measured"
+        sentence += (
+            f"; twice the machine would carry {in_parameters(twice.parameters)}"
+            f"{_within(twice)}{reach}"
+        )
     return sentence + "."
+
+
+def _within(answer: LargestModel) -> str:
+    if answer.ci95 is None:
+        return ""
+    low, high = (in_parameters(end) for end in answer.ci95)
+    return f" (95 % interval {low} to {high})"
 
 
 def render_scaling(run: ScalingRun) -> str:
     """The page for ``run``, as HTML."""
     style = read_part("page.css") + read_part("scaling.css")
     first = run.results[0]
-    target_ms = first.largest[0].target_ms
-    made = sum(weights == "shape-true" for weights in run.weights.values())
     return (
         new_environment()
         .from_string(read_part("scaling.html.jinja"))
         .render(
             run=run,
             verdict=verdict_of(run),
-            made=made,
-            chart=scaling_chart(run.results, target_ms),
-            target_ms=target_ms,
+            chart=scaling_chart(run.results, run.target_ms),
+            target_ms=run.target_ms,
             contexts=sorted(first.write_ms),
-            rounds=max(len(values) for values in first.first_clause_ms.values()),
+            rounds=run.rounds,
             read_tokens=READ_TOKENS,
             written_tokens=WRITTEN_TOKENS,
             count=wording.as_count,
@@ -80,7 +92,7 @@ def write_scaling_page(run: ScalingRun, path: Path) -> None:
 
 
 def _worst_residual(result: ThreadResult) -> float:
-    return max(result.law.residuals.values(), key=abs)
+    return max(result.law.residuals.values(), key=abs) if result.law is not None else 0.0
 
 
 def _worst_held_out(result: ThreadResult) -> str:

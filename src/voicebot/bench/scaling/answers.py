@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
+
+from voicebot.bench.summary import machine_caveats
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from voicebot.bench.record import MachineState
     from voicebot.bench.scaling.power_law import FittedLaw, HeldOut, PowerLaw
     from voicebot.bench.statistics import Interval
 
-__all__ = ["SCHEMA", "LargestModel", "ScalingRun", "ThreadResult", "largest_models"]
+__all__ = ["SCHEMA", "LargestModel", "RealModel", "ScalingRun", "ThreadResult", "largest_models"]
 
-SCHEMA = "voicebot.scaling/1"
+SCHEMA = "voicebot.scaling/2"
 _SPEEDUPS = (1.0, 2.0, 4.0)
 
 
@@ -37,28 +40,47 @@ class LargestModel:
 
 
 @dataclass(frozen=True, slots=True)
+class RealModel:
+    """A model with weights of its own, held against the law of the ladder.
+
+    Attributes:
+        parameters: how many; it may be as large as a rung.
+        first_clause_ms: once a round.
+        write_ms: context length to ms a token, once a round.
+    """
+
+    parameters: float
+    first_clause_ms: Sequence[float]
+    write_ms: Mapping[int, Sequence[float]]
+
+
+@dataclass(frozen=True, slots=True)
 class ThreadResult:
     """All that was found with one number of threads.
 
     Attributes:
         threads: how many.
-        first_clause_ms: parameters to ms, once a round.
-        write_ms: context length to parameters to ms a token, once a round.
-        law: of the first clause in parameters.
+        first_clause_ms: of the ladder: parameters to ms, once a round.
+        write_ms: of the ladder: context length to parameters to ms a token, once a round.
+        law: of the first clause in parameters, fitted to the ladder; None where there is none.
+        no_law: why there is none; empty if there is one.
         context_law: of a token's time in the context, for the size named ``context_size``; None
-            with too few contexts.
+            with too few contexts, or where the time does not rise with them.
         held_out: what the law says of sizes that were left out.
-        largest: the answers.
+        largest: the answers; none without a law.
+        real: name to each real model.
     """
 
     threads: int
     first_clause_ms: Mapping[float, Sequence[float]]
     write_ms: Mapping[int, Mapping[float, Sequence[float]]]
-    law: FittedLaw
+    law: FittedLaw | None
     context_law: FittedLaw | None
     context_size: float | None
     held_out: tuple[HeldOut, ...]
     largest: tuple[LargestModel, ...]
+    no_law: str = ""
+    real: Mapping[str, RealModel] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +91,42 @@ class ScalingRun:
         cpu: the processor.
         cores: how many this process may use.
         started_at: ISO 8601.
-        weights: the size of each model in parameters to what its weights are: ``shape-true``,
-            or the folder of a real one.
+        target_ms: in which the first clause shall be written.
+        rounds: how many were measured whole.
+        partial: it was ended before all rounds were.
         results: one a number of threads.
+        machine: what else the machine did meanwhile.
     """
 
     cpu: str
     cores: int
     started_at: str
-    weights: Mapping[float, str]
+    target_ms: float
+    rounds: int
+    partial: bool
     results: tuple[ThreadResult, ...]
+    machine: MachineState | None = None
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What a reader must know before trusting the figures, a sentence each."""
+        rungs = len(self.results[0].first_clause_ms)
+        found = [
+            (
+                f"The ladder's {rungs} models have random weights in the shape of real ones: their "
+                "times are honest, their words mean nothing, and nothing here speaks of quality."
+            )
+        ]
+        if self.partial:
+            found.append(f"It was ended early, after {self.rounds} of the rounds.")
+        found += [
+            f"There is no law for {result.threads} thread(s): {result.no_law}."
+            for result in self.results
+            if result.no_law
+        ]
+        if self.machine is not None:
+            found += machine_caveats(self.machine)
+        return tuple(found)
 
     def as_json(self) -> dict[str, object]:
         """What ``scaling.json`` holds; the draws behind the intervals are left out."""
@@ -88,7 +136,7 @@ class ScalingRun:
                 if fitted is not None:
                     del told[name]["resampled"]
                     told[name]["law"]["x0"] = fitted.law.x0
-        return {"schema": SCHEMA, **data}
+        return {"schema": SCHEMA, "ladder": "shape-true", **data}
 
 
 def largest_models(

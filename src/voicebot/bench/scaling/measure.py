@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from voicebot.engines.causal_network import CausalNetwork
 
-__all__ = ["READ_TOKENS", "WRITTEN_TOKENS", "LadderTimes", "measure_network"]
+__all__ = ["MOST_TOKENS_BEYOND", "READ_TOKENS", "WRITTEN_TOKENS", "LadderTimes", "measure_network"]
 
 READ_TOKENS = 8
 """What is left to be read of a question when it ends, since the rest was read ahead."""
@@ -23,6 +23,9 @@ WRITTEN_TOKENS = 7
 
 _TOKENS_AT_ONCE = 64
 _TIMED_TOKENS = 12
+
+MOST_TOKENS_BEYOND = max(READ_TOKENS + WRITTEN_TOKENS - 1, _TIMED_TOKENS)
+"""How many tokens are read beyond a context."""
 
 
 @dataclass(slots=True)

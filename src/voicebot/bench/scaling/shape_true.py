@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["LADDER", "Rung", "write_rung"]
+__all__ = ["LADDER", "LADDER_CONTEXT_TOKENS", "Rung", "write_rung"]
+
+LADDER_CONTEXT_TOKENS = 8192
+"""What each model of the ladder can have read."""
 
 _VOCABULARY = 49_152
 _HEAD_WIDTH = 64
@@ -126,7 +129,7 @@ def _config(rung: Rung) -> dict[str, object]:
         "num_key_value_heads": rung.key_value_heads,
         "head_dim": _HEAD_WIDTH,
         "vocab_size": _VOCABULARY,
-        "max_position_embeddings": 8192,
+        "max_position_embeddings": LADDER_CONTEXT_TOKENS,
         "rms_norm_eps": 1e-5,
         "rope_theta": 100_000.0,
         "tie_word_embeddings": True,
