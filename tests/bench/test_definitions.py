@@ -54,7 +54,7 @@ def scored_of(turns: Sequence[TurnRecord]) -> dict[str, Scored]:
 def test_each_definition_starts_and_stops_its_own_clock(name: str, expected_ms: float) -> None:
     scored = scored_of([a_turn(330.0, marks=MARKS, spans=SPANS)])[name]
     assert scored.p50_ms == pytest.approx(expected_ms)
-    assert scored.bias_ms == pytest.approx(expected_ms - 330.0)
+    assert scored.clock_bias_ms == pytest.approx(expected_ms - 330.0)
     assert (scored.count, scored.left_out) == (1, 0)
 
 
@@ -78,8 +78,19 @@ def test_a_turn_without_the_marks_has_no_figure() -> None:
     for name in ("from-vad-stop", "from-transcript", "first-byte", "sum-of-parts"):
         assert scored[name].count == 0
         assert scored[name].p50_ms is None
-        assert scored[name].bias_ms is None
+        assert scored[name].clock_bias_ms is None
 
 
 def test_no_turns_give_no_figures() -> None:
     assert all(each.count == 0 and each.mean_ms is None for each in score_by_definitions([]))
+
+
+def test_turns_that_are_left_out_show_in_the_bias_of_the_figure() -> None:
+    turns = [a_turn(200.0), a_turn(300.0), a_turn(4000.0)]
+    scored = {each.definition.name: each for each in score_by_definitions(turns)}
+    dropped = scored["slow-turns-dropped"]
+    assert dropped.clock_bias_ms == 0.0
+    assert dropped.mean_bias_ms == pytest.approx(250.0 - 1500.0)
+    assert dropped.p50_bias_ms == pytest.approx(-50.0)
+    ours = scored["voice-to-voice"]
+    assert (ours.mean_bias_ms, ours.p50_bias_ms) == (0.0, 0.0)

@@ -77,7 +77,16 @@ def _breakdown(run: Run) -> str:
 
 
 def _definitions(run: Run) -> str:
-    header = ("the same turns, timed", "turns", "p50 ms", "mean ms", "p95 ms", "bias ms")
+    header = (
+        "the same turns, timed",
+        "turns",
+        "p50 ms",
+        "mean ms",
+        "p95 ms",
+        "clock bias ms",
+        "bias of p50 ms",
+        "bias of mean ms",
+    )
     rows = [
         (
             each.definition.name,
@@ -85,7 +94,10 @@ def _definitions(run: Run) -> str:
             _ms(each.p50_ms),
             _ms(each.mean_ms),
             _ms(each.p95_ms),
-            "-" if each.bias_ms is None else f"{each.bias_ms:+.0f}",
+            *(
+                "-" if bias is None else f"{bias:+.0f}"
+                for bias in (each.clock_bias_ms, each.p50_bias_ms, each.mean_bias_ms)
+            ),
         )
         for each in score_by_definitions(run.turns)
     ]

@@ -146,7 +146,7 @@ def test_the_page_says_what_weights_were_measured() -> None:
     assert page.count('class="rung law-') == 10
     data = json.dumps(a_run().as_json())
     assert "resampled" not in data
-    assert json.loads(data)["schema"] == "voicebot.scaling/1"
+    assert json.loads(data)["schema"] == "voicebot.scaling/2"
 
 
 def test_the_verdict_tells_how_sure_it_is() -> None:
@@ -167,8 +167,8 @@ def test_times_without_a_law_are_shown_as_they_are() -> None:
     bare = replace(a_result(), law=None, largest=(), held_out=(), no_law="too <noisy>")
     run_ = a_run(results=(bare,), partial=True, rounds=2)
     page = render_scaling(run_)
-    assert "there is no law: too &lt;noisy&gt;" in page
-    assert "ended early, after 2 rounds" in page
+    assert "There is no law for 1 thread(s): too &lt;noisy&gt;" in page
+    assert "ended early, after 2 of the rounds" in page
     assert page.count('class="rung law-') == 5
     assert "No law could be told" in verdict_of(run_)
     assert run_.as_json()["partial"] is True
