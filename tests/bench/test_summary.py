@@ -8,13 +8,16 @@ from factories import a_breakdown, a_realistic_run, a_run, a_turn, words
 from hypothesis import given
 from hypothesis import strategies as st
 
+from voicebot.bench.markdown_report import markdown_of
 from voicebot.bench.record import Drafts, TurnRecord
+from voicebot.bench.report import render_report
 from voicebot.bench.summary import (
     caveats,
     mean_breakdown,
     pauses_cut_into,
     share_within,
     summarise,
+    went_on,
 )
 from voicebot.text.normalise import normalise_words
 
@@ -167,3 +170,32 @@ def test_yields_are_of_the_turns_that_have_one() -> None:
     assert summary.yield_ms.count == 2
     assert summary.yield_ms.p50 == pytest.approx(150)
     assert summarise([a_turn()]).yield_ms.p95 is None
+
+
+def test_going_on_after_what_was_no_turn_is_told() -> None:
+    resumed = a_turn(
+        None,
+        kind="noise in babble 15 dB",
+        missed=False,
+        outcome="dismissed",
+        yield_ms=300.0,
+        bot_audio=((-1.0, 0.4), (1.9, 4.0)),
+    )
+    dropped = replace(resumed, bot_audio=((-1.0, 0.4),))
+    answered = replace(resumed, kind="acknowledgement", outcome="answered")
+    came_too_late = replace(resumed, yield_ms=None)
+    question = replace(resumed, kind="interruption")
+    assert went_on([resumed, dropped, answered, came_too_late, question]) == (1, 3)
+
+
+def test_yields_are_told_by_kind_in_page_and_markdown() -> None:
+    cough = a_turn(
+        None, kind="noise", missed=False, outcome="dismissed", yield_ms=900.0, bot_audio=((0, 9.0),)
+    )
+    run = a_run([a_turn(200.0, kind="interruption", yield_ms=321.0), cough])
+    page, markdown = render_report(run), markdown_of(run)
+    assert "It goes on after an acknowledgement or a noise: 1 of 1." in page
+    assert "Goes on after an acknowledgement or a noise: 1 of 1." in markdown
+    assert "| interruption | 1 | 321 | 321 |" in markdown
+    assert "321" in page[page.index('id="yields"') :]
+    assert "Spoken over" not in render_report(a_run([a_turn(200.0)]))

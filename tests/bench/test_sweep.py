@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from factories import a_meta, a_turn
+from factories import a_meta, a_run, a_turn
 from rich.console import Console
 
 from voicebot.bench.comparison import compare
+from voicebot.bench.record import MachineState
 from voicebot.bench.report.sweep_page import render_sweep
 from voicebot.bench.sweep import POINTS, Sweep, parse_points, plan_sweep, swept, write_sweep
 from voicebot.bench.sweep_table import sweep_table
@@ -119,12 +120,12 @@ def test_the_file_the_page_and_the_table_hold_every_point(tmp_path: Path) -> Non
     assert data["schema"] == "voicebot.sweep/1"
     assert data["verdict"] == sweep.verdict
     assert len(data["points"]) == 4
-    page = render_sweep(sweep, a_meta(), partial=False)
+    page = render_sweep(sweep, a_run())
     assert page.count("<circle") == 8, "each point on both charts"
     assert page.count('is-default"') == 3, "twice as a mark, once as a row"
     assert "<script" not in page
     assert "ended early" not in page
-    assert "ended early" in render_sweep(sweep, a_meta(), partial=True)
+    assert "ended early" in render_sweep(sweep, a_run(partial=True))
     with (tmp_path / "shown").open("w") as file:
         console = Console(width=100, record=True, file=file)
         console.print(sweep_table(sweep))
@@ -138,12 +139,18 @@ def test_a_sweep_that_was_stopped_at_once_says_so(tmp_path: Path) -> None:
     names = [plan.variant.name for plan in planned]
     sweep = swept(planned, compare({name: [] for name in names}, dict.fromkeys(names, ())))
     assert "not played" in sweep.verdict
-    assert "not played" in render_sweep(sweep, a_meta(), partial=True)
+    assert "not played" in render_sweep(sweep, a_run(partial=True))
     write_sweep(sweep, tmp_path / "sweep.json")
 
 
 def test_points_that_nobody_answered_can_be_shown(tmp_path: Path) -> None:
     silent = [replace(turn, voice_to_voice_ms=None, missed=True) for turn in turns(1, 0)]
     sweep = a_sweep(silence_0=silent)
-    assert "silence" in render_sweep(sweep, a_meta(), partial=False)
+    assert "silence" in render_sweep(sweep, a_run())
     write_sweep(sweep, tmp_path / "sweep.json")
+
+
+def test_what_stands_against_the_run_stands_on_the_page() -> None:
+    machine = MachineState(2.0, 0.35, 0.0, 0, 0.001)
+    first = a_run(meta=replace(a_meta(), machine=machine))
+    assert "Other programs took 35 % of the machine" in render_sweep(a_sweep(), first)

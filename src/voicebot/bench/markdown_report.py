@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from voicebot.bench.definitions import score_by_definitions
 from voicebot.bench.record import BREAKDOWN_STAGES
-from voicebot.bench.summary import TARGET_MS, caveats, mean_breakdown, share_within
+from voicebot.bench.summary import TARGET_MS, caveats, mean_breakdown, share_within, went_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,6 +22,7 @@ def markdown_of(run: Run) -> str:
     parts = [
         _headline(run),
         _kinds(run),
+        _yields(run),
         _breakdown(run),
         _definitions(run),
         _notes(run),
@@ -61,6 +62,22 @@ def _kind_row(name: str, group: GroupSummary) -> tuple[str, ...]:
         str(group.missed),
         _percent(group.word_error_rate),
     )
+
+
+def _yields(run: Run) -> str:
+    """How fast the bot fell silent for those who spoke over it; empty if nobody did."""
+    rows = [
+        (kind, str(each.count), _ms(each.p50), _ms(each.p95))
+        for kind, each in ((kind, group.yield_ms) for kind, group in run.summary.by_kind.items())
+        if each.count
+    ]
+    if not rows:
+        return ""
+    table = _table(("yields to", "turns over the bot", "p50 ms", "p95 ms"), rows)
+    held, over_reply = went_on(run.turns)
+    if not over_reply:
+        return table
+    return f"{table}\n\nGoes on after an acknowledgement or a noise: {held} of {over_reply}."
 
 
 def _breakdown(run: Run) -> str:

@@ -38,6 +38,7 @@ __all__ = [
     "pauses_cut_into",
     "share_within",
     "summarise",
+    "went_on",
 ]
 
 TARGET_MS = 300.0
@@ -47,6 +48,8 @@ _FEW_TURNS = 20
 """With fewer, the 95th percentile is little more than the slowest turn."""
 _FEW_CLUSTERS = 10
 """With fewer, a bootstrap over clusters gives intervals that are too narrow."""
+_NO_TURN_KINDS = ("acknowledgement", "noise")
+_WENT_ON_S = 0.5
 _SUM_TOLERANCE_MS = 0.5
 _UNEXPLAINED_MS = 30.0
 _STALL_MS = 10.0
@@ -119,6 +122,25 @@ def pauses_cut_into(turn: TurnRecord) -> tuple[int, int]:
         for begin, limit in zip(gap_starts, limits, strict=False)
     )
     return len(gap_starts), cut
+
+
+def went_on(turns: Sequence[TurnRecord]) -> tuple[int, int]:
+    """How often the bot went on after an acknowledgement or a noise over its reply, and of how many.
+
+    Counted are turns of the kinds ``acknowledgement`` and ``noise``, in whatever surroundings, that
+    began while the bot could be heard. It went on if it took none of them for a turn to be
+    answered and could be heard half a second after its end; a reply that ended by itself before
+    that counts as if it had been dropped.
+    """
+    over_reply = [
+        turn for turn in turns if turn.kind.startswith(_NO_TURN_KINDS) and turn.yield_ms is not None
+    ]
+    held = sum(
+        turn.outcome in {"acknowledged", "dismissed"}
+        and any(end >= turn.true_end_s + _WENT_ON_S for _, end in turn.bot_audio)
+        for turn in over_reply
+    )
+    return held, len(over_reply)
 
 
 def share_within(turns: Sequence[TurnRecord], limit_ms: float) -> float | None:

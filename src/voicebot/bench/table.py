@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from voicebot.bench.record import BREAKDOWN_STAGES
-from voicebot.bench.summary import TARGET_MS, caveats, share_within
+from voicebot.bench.summary import TARGET_MS, caveats, share_within, went_on
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,6 +110,9 @@ def _notes(run: Run) -> Group:
         for kind, group in summary.by_kind.items()
         if group.yield_ms.count
     ]
+    held, over_reply = went_on(run.turns)
+    if over_reply:
+        lines.append(f"Goes on after an acknowledgement or a noise: {held} of {over_reply}")
     lines += _drafts(summary)
     cold = next((turn.voice_to_voice_ms for turn in run.warmup_turns), None)
     if cold is not None:

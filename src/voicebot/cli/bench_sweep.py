@@ -43,7 +43,7 @@ def plan_swept_run(
 
         sweep = swept(planned, comparison)
         write_sweep(sweep, folder / "sweep.json")
-        write_sweep_page(sweep, first.meta, folder / "sweep.html", partial=first.partial)
+        write_sweep_page(sweep, first, folder / "sweep.html")
         return ["sweep.json", "sweep.html"]
 
     def print_more(comparison: Comparison) -> None:

@@ -86,6 +86,7 @@ def render_report(run: Run) -> str:
         turns=[_view(number, turn, language) for number, turn in enumerate(run.turns, start=1)],
         stages=[(stage, _STAGE_MEANING[stage]) for stage in BREAKDOWN_STAGES],
         mean_breakdown=figures.mean_breakdown(run.turns),
+        went_on=figures.went_on(run.turns),
         lengths_say=length_chart.trend_in_words(run.turns),
         definitions=score_by_definitions(run.turns),
         config=wording.flatten(run.meta.config),
