@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from voicebot.bench.alternation import Player
-from voicebot.bench.at_once import arrival_instants_s, play_at_once
+from voicebot.bench.at_once import Traffic, arrival_instants_s, play_at_once
 from voicebot.bench.runner import Measurements
 
 if TYPE_CHECKING:
@@ -29,8 +29,10 @@ class Line:
     def __init__(self, played: list[tuple[str, float, float]], length_s: float) -> None:
         self._played = played
         self._length_s = length_s
+        self.waits_s: dict[str, float] = {}
 
-    async def play(self, caller: str, into: Measurements) -> None:
+    async def play(self, caller: str, into: Measurements, *, queue_wait_s: float) -> None:
+        self.waits_s[caller] = queue_wait_s
         loop = asyncio.get_running_loop()
         begun_s = loop.time()
         await asyncio.sleep(self._length_s)
@@ -64,3 +66,22 @@ def test_nobody_is_played_before_they_call() -> None:
     calls = played((0.0, 0.05, 0.1), 3, 0.01)
     for (_, start_s, _), arrival_s in zip(calls, (0.0, 0.05, 0.1), strict=True):
         assert start_s >= arrival_s - 0.001
+
+
+def test_how_long_a_caller_waited_for_a_free_line_is_told() -> None:
+    line = Line([], 0.2)
+
+    async def main() -> None:
+        player = Player(cast("BenchRunner", line), Measurements())
+        callers = cast("list[Caller]", ["first", "second"])
+        await play_at_once(callers, [player], arrivals_s=(0.0, 0.05))
+
+    asyncio.run(main())
+    assert line.waits_s["first"] < line.waits_s["second"]
+    assert line.waits_s["second"] > 0.1
+
+
+def test_arrivals_count_on_one_line_too() -> None:
+    assert Traffic().is_one_after_the_other
+    assert not Traffic(1, 12.0).is_one_after_the_other
+    assert not Traffic(2).is_one_after_the_other

@@ -265,3 +265,18 @@ def test_a_background_sounds_beneath_the_whole_call(
     assert measured.turns[-1].voice_to_voice_ms is not None
     virtual_time(runner().run([loud], measured))
     assert measured.turns[-1].voice_to_voice_ms is None, "it never falls silent"
+
+
+def test_a_silence_before_the_first_turn_is_waited(
+    tmp_path: Path, virtual_time: Callable[[Any], Any]
+) -> None:
+    silent = replace(clip(tmp_path, "late.wav", (0.0, 1.0)), gap_s=4.0)
+    measured = Measurements()
+
+    async def main() -> float:
+        begun_s = asyncio.get_running_loop().time()
+        await runner(warmup_turns=0).play(single(silent), measured, queue_wait_s=1.5)
+        return asyncio.get_running_loop().time() - begun_s
+
+    assert virtual_time(main()) > 5.0
+    assert measured.turns[0].queue_wait_s == 1.5

@@ -29,6 +29,11 @@ class Traffic:
     at_once: int = 1
     arrivals_per_minute: float | None = None
 
+    @property
+    def is_one_after_the_other(self) -> bool:
+        """Whether each caller is played as soon as the one before is done."""
+        return self.at_once == 1 and self.arrivals_per_minute is None
+
 
 def arrival_instants_s(count: int, per_minute: float | None, seed: int) -> tuple[float, ...]:
     """When callers call, in seconds from the beginning, at random as a Poisson process does.
@@ -56,7 +61,8 @@ async def play_at_once(
     Args:
         callers: who calls, in the order of their arrival.
         lines: each with models of its own.
-        arrivals_s: when each caller calls, in seconds from now; one who finds no free line waits.
+        arrivals_s: when each caller calls, in seconds from now; one who finds no free line waits,
+            and its turns say for how long.
 
     Raises:
         AudioFileError: a clip cannot be read.
@@ -68,16 +74,17 @@ async def play_at_once(
     for line in lines:
         free.put_nowait(line)
 
-    async def call(caller: Caller, line: Player) -> None:
+    async def call(caller: Caller, line: Player, waited_s: float) -> None:
         try:
-            await line.runner.play(caller, line.measured)
+            await line.runner.play(caller, line.measured, queue_wait_s=waited_s)
         finally:
             free.put_nowait(line)
 
     async with asyncio.TaskGroup() as calls:
         for caller, arrival_s in zip(callers, arrivals_s, strict=True):
-            await asyncio.sleep(max(0.0, begun_s + arrival_s - loop.time()))
+            arrives_s = begun_s + arrival_s
+            await asyncio.sleep(max(0.0, arrives_s - loop.time()))
             line = await free.get()
-            calls.create_task(call(caller, line))
+            calls.create_task(call(caller, line, max(0.0, loop.time() - arrives_s)))
     for line in lines:
         line.measured.is_complete = True

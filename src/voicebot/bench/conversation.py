@@ -118,7 +118,8 @@ class Conversation:
         self._hang_up: HangUp | None = None
         self._clips = [clip.samples for clip in clips]
         self._to_come = deque(zip(caller.turns, self._clips, strict=True))
-        self._schedule_next(asyncio.get_running_loop().time() + _LEAD_S)
+        silence_s = caller.turns[0].gap_s or 0.0  # before the first turn there is no clip
+        self._schedule_next(asyncio.get_running_loop().time() + _LEAD_S + silence_s)
         self._schedule_timed_turns()
 
     def _schedule_next(self, not_before_s: float) -> None:

@@ -159,6 +159,8 @@ class TurnRecord:
         audio: the recording of the turn, caller left and bot right, relative to the run's folder;
             None unless recordings were asked for.
         fallbacks: the stages in which a second engine worked when the turn was over.
+        queue_wait_s: how long the caller waited for a free line before the first turn; the same in
+            all turns of a conversation, None where callers do not come at instants of their own.
     """
 
     caller: str
@@ -189,6 +191,7 @@ class TurnRecord:
     cpu_s: float | None = None
     audio: str | None = None
     fallbacks: tuple[str, ...] = ()
+    queue_wait_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ the same loaded stages.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import cycle
 from typing import TYPE_CHECKING
 
@@ -112,17 +112,31 @@ class BenchRunner:
                 return
             await self._play(caller, into, is_warmup=True)
 
-    async def play(self, caller: Caller, into: Measurements) -> None:
+    async def play(
+        self, caller: Caller, into: Measurements, *, queue_wait_s: float | None = None
+    ) -> None:
         """Play one caller whose turns count.
+
+        Args:
+            caller: who calls.
+            into: grows by its turns.
+            queue_wait_s: for the record: how long it waited for a free line.
 
         Raises:
             AudioFileError: a clip cannot be read.
             EngineError: voice activity failed for good.
         """
         async with into.loop.running():
-            await self._play(caller, into)
+            await self._play(caller, into, queue_wait_s=queue_wait_s)
 
-    async def _play(self, caller: Caller, into: Measurements, *, is_warmup: bool = False) -> None:
+    async def _play(
+        self,
+        caller: Caller,
+        into: Measurements,
+        *,
+        is_warmup: bool = False,
+        queue_wait_s: float | None = None,
+    ) -> None:
         """Play one caller; each turn that was over is recorded, also when the run is stopped."""
         cpu_before_s = into.process.cpu_seconds()
         conversation = Conversation(
@@ -139,7 +153,8 @@ class BenchRunner:
             cpu_s = into.process.cpu_seconds() - cpu_before_s
             share_s = cpu_s if self._is_alone else None
             audio = None if is_warmup else self._audio
-            for record in conversation.records(cpu_s=share_s, is_warmup=is_warmup, audio=audio):
+            for scored in conversation.records(cpu_s=share_s, is_warmup=is_warmup, audio=audio):
+                record = replace(scored, queue_wait_s=queue_wait_s)
                 (into.warmup_turns if is_warmup else into.turns).append(record)
                 self._on_turn(record)
             if self._is_alone and not is_warmup:

@@ -125,7 +125,7 @@ def pauses_cut_into(turn: TurnRecord) -> tuple[int, int]:
 
 
 def went_on(turns: Sequence[TurnRecord]) -> tuple[int, int]:
-    """How often the bot went on after an acknowledgement or a noise over its reply, and of how many.
+    """How often the bot went on after an acknowledgement or a noise, and of how many.
 
     Counted are turns of the kinds ``acknowledgement`` and ``noise``, in whatever surroundings, that
     began while the bot could be heard. It went on if it took none of them for a turn to be

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from voicebot.bench.record import BREAKDOWN_STAGES
+from voicebot.bench.statistics import percentile
 from voicebot.bench.summary import TARGET_MS, caveats, share_within, went_on
 
 if TYPE_CHECKING:
@@ -113,6 +114,17 @@ def _notes(run: Run) -> Group:
     held, over_reply = went_on(run.turns)
     if over_reply:
         lines.append(f"Goes on after an acknowledgement or a noise: {held} of {over_reply}")
+    waits = {
+        turn.conversation or f"{turn.caller} {number}": turn.queue_wait_s
+        for number, turn in enumerate(run.turns)
+        if turn.queue_wait_s is not None
+    }
+    if waits:
+        told = list(waits.values())
+        lines.append(
+            f"Waited for a free line: p50 {percentile(told, 50):.1f} s, p95 "
+            f"{percentile(told, 95):.1f} s, of {len(told)} callers"
+        )
     lines += _drafts(summary)
     cold = next((turn.voice_to_voice_ms for turn in run.warmup_turns), None)
     if cold is not None:

@@ -120,8 +120,10 @@ def bench_command(
         raise click.UsageError("a scenario says who calls; leave --callers, --kind, --limit out")
     scenario = open_scenario(scenario_name) if scenario_name else None
     if scenario is not None:
-        if scenario.told.at_once > 1 and (sweep or varied):
-            raise click.UsageError("several callers at once go with one configuration only")
+        if not scenario.traffic.is_one_after_the_other and (sweep or varied):
+            raise click.UsageError(
+                "callers at once, or at instants of their own, go with one configuration only"
+            )
         context = scenario.settle(context)
     context = (
         context.with_flag("bench.callers_dir", "--callers", callers_dir)

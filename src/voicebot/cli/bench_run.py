@@ -184,7 +184,7 @@ class BenchRun:
                 "time; Ctrl-C ends the run and keeps what was measured."
             )
             watch = loaded_engines.enter_context(self._telemetry()).observe
-            if len(lines) > 1:
+            if not self._traffic.is_one_after_the_other:
                 await self._play_at_once([self._player(self._members[0], e, watch) for e in lines])
                 return
             players = [self._player(each, loaded[each.engines], watch) for each in self._members]

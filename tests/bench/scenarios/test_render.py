@@ -87,7 +87,7 @@ def test_noise_lies_beneath_at_the_level_that_was_told(place: Path) -> None:
     speech = read_audio(caller.turns[0].path).samples
     ratio = 20 * np.log10(level_rms(speech) / np.sqrt(np.mean(noise**2)))
     assert ratio == pytest.approx(12.0, abs=0.1)
-    assert caller.turns[0].kind == "question, pink 12 dB"
+    assert caller.turns[0].kind == "question in pink 12 dB"
 
 
 def test_a_recording_can_be_the_noise(place: Path) -> None:
@@ -109,6 +109,15 @@ def test_a_room_keeps_label_length_and_level(place: Path) -> None:
     assert turn.speech == ((0.0, 1.0),)
     assert level_rms(heard) == pytest.approx(level_rms(dry), rel=0.02)
     assert not np.allclose(heard, dry, atol=1e-3)
+
+
+def test_a_kind_in_its_surroundings_holds_no_comma(place: Path) -> None:
+    (caller,) = rendered(
+        place,
+        '[[pick]]\nlimit = 1\nroom = { rt60_s = 0.4 }\nnoise = { kind = "hum", snr_db = 9.0 }',
+    )
+    assert caller.turns[0].kind == "question in hum 9 dB and room 0.4 s"
+    assert "," not in caller.name
 
 
 def test_babble_is_made_of_the_callers(place: Path) -> None:

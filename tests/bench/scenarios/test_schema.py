@@ -61,6 +61,16 @@ def test_the_library_has_what_the_documentation_names() -> None:
             + 'turns = [{ clip = "x", after_s = 1.0, into_reply_s = 1.0 }]',
             "not both",
         ),
+        (
+            HEAD
+            + '[[conversation]]\nname = "a"\n'
+            + 'turns = [{ silence_s = 1.0 }, { clip = "x", into_reply_s = 1.0 }]',
+            "no reply to speak into",
+        ),
+        (
+            HEAD + 2 * '[[conversation]]\nname = "a"\nturns = [{ clip = "x" }]\n',
+            "two conversations are called 'a'",
+        ),
         ("format = ", "is not TOML"),
     ],
 )

@@ -204,8 +204,8 @@ class _Renderer:
         placed = tuple(self._stored(turn, room) for turn in turns)
         if around := _around(noise_, room):
             # The same clip in other surroundings is another turn to whoever compares.
-            placed = tuple(replace(turn, kind=f"{turn.kind}, {around}") for turn in placed)
-            caller = replace(caller, name=f"{caller.name}, {around}")
+            placed = tuple(replace(turn, kind=f"{turn.kind} in {around}") for turn in placed)
+            caller = replace(caller, name=f"{caller.name} in {around}")
         return replace(caller, turns=placed, background=background)
 
     def _stored(self, sounding: _Sounding, room: Room | None) -> CallerTurn:
@@ -266,10 +266,10 @@ class _Renderer:
 
 
 def _around(noise_: Noise | None, room: Room | None) -> str:
-    """The surroundings in a few words; empty for none."""
+    """The surroundings in a few words, without a comma, which parts kinds; empty for none."""
     words = []
     if noise_ is not None:
-        words.append(f"{noise_.kind or noise_.file} {noise_.snr_db:g} dB")
+        words.append(f"{noise_.kind or noise_.file} {noise_.snr_db:g} dB".replace(",", " "))
     if room is not None:
         words.append(f"room {room.rt60_s:g} s")
-    return ", ".join(words)
+    return " and ".join(words)

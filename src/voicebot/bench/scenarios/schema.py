@@ -137,10 +137,11 @@ class Conversation(_Part):
 
     @model_validator(mode="after")
     def _has_words_to_reply_to(self) -> Self:
-        if self.turns[0].into_reply_s is not None or self.turns[0].at_word is not None:
-            raise ValueError("the first turn has no reply to speak into")
-        if all(turn.silence_s is not None for turn in self.turns):
+        sounding = [turn for turn in self.turns if turn.silence_s is None]
+        if not sounding:
             raise ValueError("somebody has to make a sound")
+        if sounding[0].into_reply_s is not None or sounding[0].at_word is not None:
+            raise ValueError("the first turn has no reply to speak into")
         return self
 
 
@@ -172,8 +173,8 @@ class Scenario(_Part):
         repeat: how often all of it is played.
         hang_up_after_s: how much of a reply to their last turn callers hear; none is all of it.
         at_once: how many callers are on the line at the same time, each with models of its own.
-        arrivals_per_minute: with several at once, when they call: at random instants, so many a
-            minute on average, whatever the bot does; none is one after the other on each line.
+        arrivals_per_minute: when they call: at random instants, so many a minute on average,
+            whatever the bot does; none is one after the other on each line.
         noise: beneath everybody.
         room: around everybody.
         picks: callers taken as they are.
@@ -198,6 +199,10 @@ class Scenario(_Part):
     def _somebody_calls(self) -> Self:
         if not self.picks and not self.conversations:
             raise ValueError("nobody calls: give a [[pick]] or a [[conversation]]")
+        names = [each.name for each in self.conversations]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"two conversations are called {twice!r}")
         return self
 
 
