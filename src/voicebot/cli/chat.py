@@ -18,9 +18,12 @@ from voicebot.cli.startup import listening, prepare_models
 from voicebot.conversation_rules import new_history, session_rules
 from voicebot.events import BargedIn, ClauseSpoken, StageFailed, TurnClosed, TurnCommitted
 from voicebot.session import Session
+from voicebot.telemetry.observers import telemetry
 from voicebot.timeline import Mark, break_down
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from voicebot.audio.samples import Samples
     from voicebot.audio.sinks import AudioSink, Playback
     from voicebot.audio.sources import AudioSource
@@ -98,9 +101,10 @@ async def _chat(
         with (
             Microphone(audio.input, block_ms=audio.block_ms) as microphone,
             Speaker(audio.output, sample_rate_hz=rate_hz, block_ms=audio.block_ms) as speaker,
+            telemetry(context.settings.telemetry, prepared.profile.model_names) as watching,
         ):
             context.error_console.print("Speak; Ctrl-C ends the conversation.")
-            lines = _Lines(context)
+            lines = _Lines(context, watching.observe)
             await _session(context, loaded.stages, microphone, speaker, lines).run()
 
 
@@ -169,15 +173,24 @@ def _session(
 
 
 class _Lines:
-    """Shows a conversation as plain lines."""
+    """Shows a conversation as plain lines.
 
-    def __init__(self, context: CliContext) -> None:
+    Args:
+        context: where to print.
+        watch: takes every fact as well.
+    """
+
+    def __init__(
+        self, context: CliContext, watch: Callable[[Event], None] = lambda _: None
+    ) -> None:
+        self._watch = watch
         self._out = context.console
         self._notes = context.error_console
         self.turns_shown = 0
 
     def show(self, event: Event) -> None:
         """Print what the user would want to know of ``event``."""
+        self._watch(event)
         match event:
             case TurnCommitted():
                 if self._notes.is_terminal:
