@@ -157,7 +157,9 @@ class CallerRun:
             raise
         rate_hz = self._tape.sample_rate_hz
         clip_end = self._tape.end  # the clip has been played out by now
-        self._await_reply(clip_end - round((turn.duration_s - turn.true_end_s) * rate_hz), following)
+        self._await_reply(
+            clip_end - round((turn.duration_s - turn.true_end_s) * rate_hz), following
+        )
         if self._ear.last_audible >= begins:
             self._mute_turns = 0
         else:
@@ -202,9 +204,10 @@ class CallerRun:
             elif onset is None:
                 if waited_s >= rules.patience_s:
                     return
-            elif now - self._ear.last_audible >= rules.quiet_s * rate_hz:
-                return
-            elif waited_s >= rules.longest_reply_s:
+            elif (
+                now - self._ear.last_audible >= rules.quiet_s * rate_hz
+                or waited_s >= rules.longest_reply_s
+            ):
                 return
 
     def _own_turn(self, heard: HeardTurn) -> OwnTurn | None:

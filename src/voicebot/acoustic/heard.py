@@ -79,8 +79,9 @@ def level_dbfs(samples: Samples) -> float:
 
 def first_audible_sample(samples: Samples, sample_rate_hz: int, window_start: int) -> int:
     """The first sample above -45 dBFS in the audible window that begins at ``window_start``."""
-    window = np.abs(samples[window_start : window_start + window_samples(sample_rate_hz)])
-    return window_start + int(np.argmax(window > _AUDIBLE_AMPLITUDE))
+    window = samples[window_start : window_start + window_samples(sample_rate_hz)]
+    above = np.flatnonzero(np.abs(window) > _AUDIBLE_AMPLITUDE)
+    return window_start + int(above[0])  # an RMS above a level has a sample above it
 
 
 def hear_turn(

@@ -146,9 +146,7 @@ def pulse_ports(
         reader.join(_STOP_TIMEOUT_S)
 
 
-def _client(
-    program: str, direction: str, device: str, channels: int, latency_ms: int
-) -> list[str]:
+def _client(program: str, direction: str, device: str, channels: int, latency_ms: int) -> list[str]:
     return dying_with_us(
         [
             require_program(program),

@@ -9,7 +9,14 @@ if TYPE_CHECKING:
     from voicebot.acoustic.run_record import AcousticRun, AcousticTurn
     from voicebot.bench.record import Distribution
 
-__all__ = ["TURN_COLUMNS", "bias_in_words", "markdown_report", "milliseconds", "summary_rows", "turn_row"]
+__all__ = [
+    "TURN_COLUMNS",
+    "bias_in_words",
+    "markdown_report",
+    "milliseconds",
+    "summary_rows",
+    "turn_row",
+]
 
 TURN_COLUMNS = ("turn", "acoustic", "software", "difference", "at the end", "at the start", "notes")
 """What ``turn_row`` gives; all but the first and last in ms."""
@@ -82,19 +89,23 @@ def markdown_report(run: AcousticRun) -> str:
     lines = [
         f"# Voice-to-voice at the sound card: {_plain(run.target)}",
         "",
-        f"Heard through {_plain(run.room)} at {run.sample_rate_hz} Hz on {_plain(run.host.cpu)} "
-        f"({run.host.cores} cores, {_plain(run.host.os)}), {run.started_at}, "
-        f"voicebot {run.version}.{state}",
+        (
+            f"Heard through {_plain(run.room)} at {run.sample_rate_hz} Hz on {_plain(run.host.cpu)} "
+            f"({run.host.cores} cores, {_plain(run.host.os)}), {run.started_at}, "
+            f"voicebot {run.version}.{state}"
+        ),
         "",
         "| | |",
         "|---|---|",
         *(f"| {name} | {figure} |" for name, figure in summary_rows(run)),
         "",
-        "Acoustic: from the caller's labelled end to the bot's first audible sample (10 ms above "
-        "-45 dBFS), both in one recording. Software: the assistant's own figure, from its estimate "
-        "of the user's end to its first sample at the loudspeaker. The difference has two parts: "
-        "how late that estimate is, and what passes between the first sample and the first "
-        "audible one. The parts are on the computer's clock, to about 10 ms; their sum is exact.",
+        (
+            "Acoustic: from the caller's labelled end to the bot's first audible sample (10 ms above "
+            "-45 dBFS), both in one recording. Software: the assistant's own figure, from its estimate "
+            "of the user's end to its first sample at the loudspeaker. The difference has two parts: "
+            "how late that estimate is, and what passes between the first sample and the first "
+            "audible one. The parts are on the computer's clock, to about 10 ms; their sum is exact."
+        ),
         "",
         f"| {' | '.join(TURN_COLUMNS)} |",
         f"|---|{'---:|' * (len(TURN_COLUMNS) - 2)}---|",

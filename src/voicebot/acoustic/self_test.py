@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from voicebot.acoustic.pulse_ports import PulsePorts
     from voicebot.audio.samples import Samples
 
-__all__ = ["KNOWN_DELAY_MS", "SelfTest", "measure_known_answers", "noise_clip", "sound_test_callers"]
+__all__ = [
+    "KNOWN_DELAY_MS",
+    "SelfTest",
+    "measure_known_answers",
+    "noise_clip",
+    "sound_test_callers",
+]
 
 KNOWN_DELAY_MS = 500.0
 """The loop-back assistant's latency."""

@@ -64,7 +64,6 @@ if TYPE_CHECKING:
     from voicebot.acoustic.pulse_ports import PulsePorts
     from voicebot.acoustic.target import TargetProcess
     from voicebot.acoustic.virtual_room import VirtualRoom
-    from voicebot.bench.callers import Caller
     from voicebot.cli.context import CliContext
 
 __all__ = ["acoustic_command"]
