@@ -7,6 +7,7 @@ which takes the coarseness of the window out of the figure.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -74,7 +75,8 @@ def level_dbfs(samples: Samples) -> float:
     """RMS level; -120 for silence and for no samples."""
     if not samples.size:
         return -120.0
-    return float(10.0 * np.log10(max(np.mean(np.square(samples, dtype=np.float64)), 1e-12)))
+    power = float(np.mean(np.square(samples, dtype=np.float64)))
+    return 10.0 * math.log10(max(power, 1e-12))
 
 
 def first_audible_sample(samples: Samples, sample_rate_hz: int, window_start: int) -> int:

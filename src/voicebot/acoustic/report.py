@@ -21,6 +21,14 @@ __all__ = [
 TURN_COLUMNS = ("turn", "acoustic", "software", "difference", "at the end", "at the start", "notes")
 """What ``turn_row`` gives; all but the first and last in ms."""
 
+_READING = (
+    "Acoustic: from the caller's labelled end to the bot's first audible sample (10 ms above "
+    "-45 dBFS), both in one recording. Software: the assistant's own figure, from its estimate "
+    "of the user's end to its first sample at the loudspeaker. The difference has two parts: "
+    "how late that estimate is, and what passes between the first sample and the first "
+    "audible one. The parts are on the computer's clock, to about 10 ms; their sum is exact."
+)
+
 
 def milliseconds(value: float | None, *, signed: bool = False) -> str:
     """A figure to the millisecond; ``—`` for None."""
@@ -65,12 +73,12 @@ def bias_in_words(bias: Bias) -> str:
 def summary_rows(run: AcousticRun) -> list[tuple[str, str]]:
     """What is said of the whole run: names and figures."""
     summary = run.summary
+    counted = (
+        f"{summary.turns}: {summary.answered} answered, {summary.missed} missed, "
+        f"{summary.cut_ins} cut in"
+    )
     rows = [
-        (
-            "turns",
-            f"{summary.turns}: {summary.answered} answered, {summary.missed} missed, "
-            f"{summary.cut_ins} cut in",
-        ),
+        ("turns", counted),
         ("acoustic voice-to-voice", _distribution(summary.voice_to_voice_ms)),
     ]
     if summary.software_ms.count:
@@ -86,26 +94,21 @@ def summary_rows(run: AcousticRun) -> list[tuple[str, str]]:
 def markdown_report(run: AcousticRun) -> str:
     """The report as Markdown."""
     state = " It was stopped early." if run.partial else ""
+    heard = (
+        f"Heard through {_plain(run.room)} at {run.sample_rate_hz} Hz on "
+        f"{_plain(run.host.cpu)} ({run.host.cores} cores, {_plain(run.host.os)}), "
+        f"{run.started_at}, voicebot {run.version}.{state}"
+    )
     lines = [
         f"# Voice-to-voice at the sound card: {_plain(run.target)}",
         "",
-        (
-            f"Heard through {_plain(run.room)} at {run.sample_rate_hz} Hz on {_plain(run.host.cpu)} "
-            f"({run.host.cores} cores, {_plain(run.host.os)}), {run.started_at}, "
-            f"voicebot {run.version}.{state}"
-        ),
+        heard,
         "",
         "| | |",
         "|---|---|",
         *(f"| {name} | {figure} |" for name, figure in summary_rows(run)),
         "",
-        (
-            "Acoustic: from the caller's labelled end to the bot's first audible sample (10 ms above "
-            "-45 dBFS), both in one recording. Software: the assistant's own figure, from its estimate "
-            "of the user's end to its first sample at the loudspeaker. The difference has two parts: "
-            "how late that estimate is, and what passes between the first sample and the first "
-            "audible one. The parts are on the computer's clock, to about 10 ms; their sum is exact."
-        ),
+        _READING,
         "",
         f"| {' | '.join(TURN_COLUMNS)} |",
         f"|---|{'---:|' * (len(TURN_COLUMNS) - 2)}---|",
