@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from voicebot.acoustic.recording_file import recording_file
 from voicebot.acoustic.tape import Tape
 from voicebot.errors import DeviceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from numpy.typing import NDArray
+    from collections.abc import Iterator
+    from pathlib import Path
 
     from voicebot.audio.samples import Samples
 
@@ -100,7 +100,9 @@ class DevicePorts:
 
         Raises:
             DeviceError: the device gives nothing any more.
+            OutputError: what shall be kept cannot be written.
         """
+        self.tape.check()
         now_s = time.monotonic()
         if self.tape.end > self._seen_end:
             self._seen_end, self._seen_at_s = self.tape.end, now_s
@@ -117,7 +119,7 @@ def device_ports(
     player: str,
     recorder: str,
     channels: int | None = None,
-    keep: Callable[[NDArray[np.float32]], None] | None = None,
+    keep: Path | None = None,
 ) -> Iterator[DevicePorts]:
     """Record a device until the context is left.
 
@@ -126,10 +128,11 @@ def device_ports(
         recorder: what hears both sides, by name or number.
         channels: 2 with the caller left and the bot right; 1 if one microphone hears both; None
             for what the device has.
-        keep: takes every recorded block, shape (n, channels).
+        keep: a file for the whole recording.
 
     Raises:
         DeviceError: a device is absent, busy, or gives a rate below 16 kHz.
+        OutputError: the file cannot be opened.
     """
     try:
         import sounddevice  # noqa: PLC0415 - loads PortAudio, which only devices need
@@ -152,12 +155,23 @@ def device_ports(
             "the recording device has one channel only",
             "choose another with --record, or measure with --channels 1",
         )
-    tape = Tape(rate_hz, wanted, keep)
-    start_offset_s = time.time() - time.monotonic()
+    with ExitStack() as opened:
+        kept = None
+        if keep is not None:
+            kept = opened.enter_context(recording_file(keep, rate_hz, wanted))
+        tape = Tape(rate_hz, wanted, kept)
+        opened.enter_context(_recording(sounddevice, record_device, tape))
+        yield DevicePorts(sounddevice, play_device, round(play_info["default_samplerate"]), tape)
+
+
+@contextmanager
+def _recording(sounddevice: Any, device: int | str, tape: Tape) -> Iterator[None]:
+    rate_hz = tape.sample_rate_hz
+    offset_s = time.time() - time.monotonic()
 
     def on_audio(data: Any, frames: int, times: Any, status: Any) -> None:
         del status
-        now_s = time.monotonic() + start_offset_s
+        now_s = time.monotonic() + offset_s
         adc_s = times.inputBufferAdcTime
         # Without an ADC time the block is taken to have ended just now.
         late_s = times.currentTime - adc_s - frames / rate_hz if adc_s else 0.0
@@ -165,9 +179,9 @@ def device_ports(
 
     try:
         stream = sounddevice.InputStream(
-            device=record_device,
+            device=device,
             samplerate=rate_hz,
-            channels=wanted,
+            channels=tape.channels,
             dtype="float32",
             latency="high",
             callback=on_audio,
@@ -178,7 +192,7 @@ def device_ports(
             "close other programs that use it, or choose another with --record",
         ) from error
     with stream:
-        yield DevicePorts(sounddevice, play_device, round(play_info["default_samplerate"]), tape)
+        yield
 
 
 def _find(sounddevice: Any, name: str, side: str, flag: str) -> tuple[int | str, Any]:

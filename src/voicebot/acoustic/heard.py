@@ -145,7 +145,9 @@ def hear_turn(
     )
 
 
-_CHECK_CABLE = "check the cable and the levels, or that the caller's channel is the left one"
+_CHECK_CABLE = (
+    "check the cable, the levels, the sample rates, and that the left channel is the caller's"
+)
 
 
 def _why_unmatched(user: Samples, label: CallerTurn, match: float) -> str:

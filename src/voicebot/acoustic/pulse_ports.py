@@ -6,12 +6,13 @@ import os
 import subprocess
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from voicebot.acoustic.pulse_server import dying_with_us, require_program
+from voicebot.acoustic.recording_file import recording_file
 from voicebot.acoustic.tape import Tape
 from voicebot.acoustic.virtual_room import (
     CALLER_SINK,
@@ -22,7 +23,8 @@ from voicebot.acoustic.virtual_room import (
 from voicebot.errors import DeviceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -104,7 +106,9 @@ class PulsePorts:
 
         Raises:
             DeviceError: the recorder has ended, or gives nothing.
+            OutputError: what shall be kept cannot be written.
         """
+        self.tape.check()
         now_s = time.monotonic()
         if self.tape.end > self._seen_end:
             self._seen_end, self._seen_at_s = self.tape.end, now_s
@@ -116,18 +120,27 @@ class PulsePorts:
 
 
 @contextmanager
-def pulse_ports(
-    room: VirtualRoom, keep: Callable[[NDArray[np.float32]], None] | None = None
-) -> Iterator[PulsePorts]:
+def pulse_ports(room: VirtualRoom, keep: Path | None = None) -> Iterator[PulsePorts]:
     """Record the room until the context is left.
 
     Args:
         room: open.
-        keep: takes every recorded block, shape (n, 2).
+        keep: a file for the whole recording.
 
     Raises:
         DeviceError: PulseAudio's clients are not installed.
+        OutputError: the file cannot be opened.
     """
+    with ExitStack() as opened:
+        kept = None
+        if keep is not None:
+            kept = opened.enter_context(recording_file(keep, ROOM_RATE_HZ, 2))
+        tape = Tape(ROOM_RATE_HZ, 2, kept)
+        yield PulsePorts(room, tape, opened.enter_context(_recorder(room, tape)))
+
+
+@contextmanager
+def _recorder(room: VirtualRoom, tape: Tape) -> Iterator[subprocess.Popen[bytes]]:
     recorder = subprocess.Popen(  # noqa: S603 - our own arguments
         _client("parec", "--record", ROOM_MONITOR, 2, _RECORD_LATENCY_MS),
         env=dict(room.server.environment),
@@ -136,14 +149,15 @@ def pulse_ports(
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    tape = Tape(ROOM_RATE_HZ, 2, keep)
     reader = threading.Thread(target=_read, args=(recorder, tape), daemon=True)
     reader.start()
     try:
-        yield PulsePorts(room, tape, recorder)
+        yield recorder
     finally:
         _end(recorder)
         reader.join(_STOP_TIMEOUT_S)
+        if recorder.stdout is not None:
+            recorder.stdout.close()
 
 
 def _client(program: str, direction: str, device: str, channels: int, latency_ms: int) -> list[str]:

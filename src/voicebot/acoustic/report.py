@@ -88,6 +88,8 @@ def summary_rows(run: AcousticRun) -> list[tuple[str, str]]:
             ("of it at the user's end", bias_in_words(summary.end_difference)),
             ("of it at the reply's start", bias_in_words(summary.start_difference)),
         ]
+    if summary.device_difference.turns:
+        rows.append(("of it by the devices alone", bias_in_words(summary.device_difference)))
     return rows
 
 

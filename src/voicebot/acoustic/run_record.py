@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from voicebot.acoustic.bias import Bias, bias_of
 from voicebot.bench.statistics import describe
+from voicebot.timeline import Mark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from voicebot.bench.record import Distribution, Host
+    from voicebot.bench.record import Distribution, Host, Run
 
 __all__ = [
     "SCHEMA",
@@ -22,8 +23,10 @@ __all__ = [
     "AcousticSummary",
     "AcousticTurn",
     "acoustic_schema",
+    "estimates_of",
     "summarise",
     "to_json",
+    "with_estimates",
 ]
 
 SCHEMA = "voicebot.acoustic/1"
@@ -48,6 +51,9 @@ class AcousticTurn:
             the true end, both as Unix time.
         start_difference_ms: how much of it the reply's beginning explains: the audible sample
             less the program's first sample.
+        estimate_late_ms: how late the program's estimate of this caller's end is where no device
+            is involved, from a bench run; None without one.
+        device_difference_ms: ``difference_ms`` less that: what the devices alone account for.
         match: of the clip with the recording, 0 to 1.
         stretch_ms: the clip's end against its start in the recording.
         level_dbfs: of the caller.
@@ -72,6 +78,8 @@ class AcousticTurn:
     level_dbfs: float | None
     reply_level_dbfs: float | None
     warnings: tuple[str, ...] = ()
+    estimate_late_ms: float | None = None
+    device_difference_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,7 @@ class AcousticSummary:
         difference: acoustic less software.
         end_difference: the part that lies at the user's end.
         start_difference: the part that lies at the reply's beginning.
+        device_difference: what the devices alone account for; needs a bench run.
     """
 
     turns: int
@@ -99,6 +108,7 @@ class AcousticSummary:
     difference: Bias
     end_difference: Bias
     start_difference: Bias
+    device_difference: Bias
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +152,35 @@ def summarise(turns: Sequence[AcousticTurn]) -> AcousticSummary:
         difference=bias_of(_known(turn.difference_ms for turn in turns)),
         end_difference=bias_of(_known(turn.end_difference_ms for turn in turns)),
         start_difference=bias_of(_known(turn.start_difference_ms for turn in turns)),
+        device_difference=bias_of(_known(turn.device_difference_ms for turn in turns)),
     )
+
+
+def with_estimates(turn: AcousticTurn, late_ms: Mapping[str, float]) -> AcousticTurn:
+    """``turn`` with what a bench run says of its caller.
+
+    Args:
+        turn: as measured.
+        late_ms: by caller's name, see ``estimates_of``.
+    """
+    late = late_ms.get(turn.caller)
+    if late is None:
+        return turn
+    device = None if turn.difference_ms is None else turn.difference_ms - late
+    return replace(turn, estimate_late_ms=late, device_difference_ms=device)
+
+
+def estimates_of(run: Run) -> dict[str, float]:
+    """How late, in ms, a bench run's estimates of the callers' true ends were, by caller's name.
+
+    A caller that was played several times counts with the mean.
+    """
+    found: dict[str, list[float]] = {}
+    for turn in run.turns:
+        late = turn.marks.get(Mark.SPEECH_END.value)
+        if late is not None:
+            found.setdefault(turn.caller, []).append(late)
+    return {name: sum(values) / len(values) for name, values in found.items()}
 
 
 def _known(values: Any) -> list[float]:

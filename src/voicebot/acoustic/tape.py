@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from voicebot.acoustic.heard import CLIPPED_LEVEL
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
+    from voicebot.acoustic.recording_file import RecordingFile
     from voicebot.audio.samples import Samples
 
 __all__ = ["KEPT_S", "Tape"]
@@ -32,14 +29,14 @@ class Tape:
     Args:
         sample_rate_hz: of the recording.
         channels: 1, or 2 with the caller left and the bot right.
-        keep: takes every block as well, on the recorder's thread.
+        keep: takes every block as well; None to keep nothing.
     """
 
     def __init__(
         self,
         sample_rate_hz: int,
         channels: int,
-        keep: Callable[[NDArray[np.float32]], None] | None = None,
+        keep: RecordingFile | None = None,
     ) -> None:
         self._keep = keep
         self.sample_rate_hz = sample_rate_hz
@@ -49,7 +46,6 @@ class Tape:
         self._first = 0
         self._end = 0
         self._offset_s = math.inf
-        self.clipped = 0
 
     @property
     def end(self) -> int:
@@ -61,6 +57,15 @@ class Tape:
         """The recording's length in seconds."""
         return self._end / self.sample_rate_hz
 
+    def check(self) -> None:
+        """Find out whether what shall be kept could be written.
+
+        Raises:
+            OutputError: it could not.
+        """
+        if self._keep is not None and self._keep.failure is not None:
+            raise self._keep.failure
+
     def append(self, frames: NDArray[np.float32], *, heard_at_s: float) -> None:
         """Take a block.
 
@@ -70,15 +75,14 @@ class Tape:
                 late tells little; the earliest of the recent ones sets the clock.
         """
         if self._keep is not None:
-            self._keep(frames)
+            self._keep.write(frames)
         with self._lock:
             self._blocks.append(frames)
             self._end += len(frames)
             leak_s = _CLOCK_LEAK * len(frames) / self.sample_rate_hz
             offset_s = heard_at_s - self._end / self.sample_rate_hz
             self._offset_s = min(self._offset_s + leak_s, offset_s)
-            self.clipped += int(np.count_nonzero(np.abs(frames) >= CLIPPED_LEVEL))
-            while self._end - self._first - len(self._blocks[0]) > KEPT_S * self.sample_rate_hz:
+            while self._end - self._first - len(self._blocks[0]) >= KEPT_S * self.sample_rate_hz:
                 self._first += len(self._blocks.popleft())
 
     def unix_time_s(self, at_s: float) -> float:

@@ -10,10 +10,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
-import soundfile
 
 from voicebot import __version__
 from voicebot.acoustic.caller_run import CallerRun, RunRules
@@ -28,7 +28,14 @@ from voicebot.acoustic.report import (
     summary_rows,
     turn_row,
 )
-from voicebot.acoustic.run_record import AcousticRun, AcousticTurn, summarise, to_json
+from voicebot.acoustic.run_record import (
+    AcousticRun,
+    AcousticTurn,
+    estimates_of,
+    summarise,
+    to_json,
+    with_estimates,
+)
 from voicebot.acoustic.self_test import (
     KNOWN_DELAY_MS,
     SelfTest,
@@ -51,14 +58,12 @@ from voicebot.acoustic.virtual_room import (
 from voicebot.bench.callers import load_callers, recorded_callers_dir
 from voicebot.bench.files import write_text_atomically
 from voicebot.bench.meta import describe_host
+from voicebot.bench.record import read_run
 from voicebot.cli.context import takes_settings
 from voicebot.errors import DeviceError, EngineError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from voicebot.acoustic.ports import RoomPorts
     from voicebot.acoustic.pulse_ports import PulsePorts
@@ -93,6 +98,7 @@ class _Options:
     recorder: str | None
     channels: int | None
     turn_log: Path | None
+    bench_run: Path | None
     patience_s: float
     start_wait_s: float
     warm_up: int
@@ -176,6 +182,13 @@ class _Place:
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="With --target other: its own figures, a JSON line a turn as telemetry.turn_log has it.",
+)
+@click.option(
+    "--bench-run",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Take from this run of `voicebot bench` how late each caller's end is noticed without any "
+    "device, and show what is left for the devices.",
 )
 @click.option(
     "--patience",
@@ -273,6 +286,9 @@ def _measure(context: CliContext, options: _Options) -> None:
     seed = context.settings.bench.seed if options.seed is None else options.seed
     folder = options.callers_dir or recorded_callers_dir()
     callers = load_callers(folder, options.kind, options.limit, seed)
+    late_ms: dict[str, float] = {}
+    if (path := options.bench_run) is not None:
+        late_ms = estimates_of(read_run(path / "run.json" if path.is_dir() else path))
     _make_folder(options.out_dir)
     started_at = datetime.now().astimezone().isoformat(timespec="seconds")
     turns: list[AcousticTurn] = []
@@ -300,7 +316,7 @@ def _measure(context: CliContext, options: _Options) -> None:
                 run.play(warming, lambda turn: _say(context, turn, prefix="warm-up: "))
 
             def tell(turn: AcousticTurn) -> None:
-                turns.append(turn)
+                turns.append(with_estimates(turn, late_ms))
                 _say(context, turn)
 
             run.play(callers, tell)
@@ -335,10 +351,8 @@ def _run(
 
 
 def _open_place(options: _Options, opened: ExitStack) -> _Place:
-    keep = None
+    keep = options.out_dir / _RECORDING if options.keep_recording else None
     if options.player is not None and options.recorder is not None:
-        if options.keep_recording:
-            keep = _keeper(options.out_dir / _RECORDING, opened)
         devices = device_ports(
             player=options.player, recorder=options.recorder, channels=options.channels, keep=keep
         )
@@ -346,28 +360,12 @@ def _open_place(options: _Options, opened: ExitStack) -> _Place:
             opened.enter_context(devices), None, f"{options.player} and {options.recorder}"
         )
     room = _open_virtual_room(options.server, opened)
-    if options.keep_recording:
-        keep = _keeper(options.out_dir / _RECORDING, opened)
     return _Place(opened.enter_context(pulse_ports(room, keep)), room, "a virtual room")
 
 
 def _open_virtual_room(server: str, opened: ExitStack) -> VirtualRoom:
     make = private_server if server == "private" else running_server
     return opened.enter_context(open_room(opened.enter_context(make())))
-
-
-def _keeper(path: Path, opened: ExitStack) -> Callable[[NDArray[np.float32]], None]:
-    """What takes blocks and writes them to ``path``, whose rate and channels the first one sets."""
-    from voicebot.acoustic.virtual_room import ROOM_RATE_HZ  # noqa: PLC0415
-
-    try:
-        file = soundfile.SoundFile(path, "w", samplerate=ROOM_RATE_HZ, channels=2, subtype="PCM_16")
-    except (soundfile.SoundFileError, OSError) as error:
-        raise OutputError(
-            f"the recording {path} cannot be written ({error})", "give another folder with --out"
-        ) from error
-    opened.callback(file.close)
-    return file.write  # type: ignore[no-any-return]
 
 
 def _chat_settings(context: CliContext, place: _Place, log: Path) -> list[str]:
@@ -469,7 +467,8 @@ def _self_test(context: CliContext, options: _Options) -> None:
         run = CallerRun(
             ports, check_target=check_target, records=TurnRecords(log), rules=RunRules(quiet_s=0.5)
         )
-        run.play(sound_test_callers(options.out_dir, count), turns.append)
+        with TemporaryDirectory() as clips:
+            run.play(sound_test_callers(Path(clips), count), turns.append)
     measured = [turn.voice_to_voice_ms for turn in turns if turn.voice_to_voice_ms is not None]
     if not instrument.turns or not measured:
         raise DeviceError("nothing was heard in the virtual room", "see what target.log says")
