@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -95,6 +96,8 @@ def running_target(
     Raises:
         ConfigError: there is no such program, or it may not be run.
     """
+    if shutil.which(command[0], path=environment.get("PATH")) is None:
+        raise ConfigError(f"there is no program {command[0]}", "check --command")
     with output.open("wb") as printed:
         try:
             process = subprocess.Popen(  # noqa: S603 - the user names it
