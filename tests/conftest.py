@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 sys.path.insert(0, str(Path(__file__).parent))  # importlib mode adds no folder: ``conversations``
 
+from whisper_tools import load_tool
+
 ResultT = TypeVar("ResultT")
 
 
@@ -52,3 +54,19 @@ def run_in_virtual_time(work: Coroutine[Any, Any, ResultT]) -> ResultT:
 def virtual_time() -> Callable[[Coroutine[Any, Any, Any]], Any]:
     """Runs a coroutine on a loop whose clock jumps instead of waiting."""
     return run_in_virtual_time
+
+
+@pytest.fixture(scope="session")
+def untrained_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny multilingual Whisper with random weights: it loads and runs, and writes nonsense."""
+    folder = tmp_path_factory.mktemp("whisper") / "untrained"
+    load_tool("make_tiny_whisper").make_tiny_whisper(folder, steps=0, multilingual=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny English Whisper that understands seven words; takes half a minute to train."""
+    folder = tmp_path_factory.mktemp("whisper") / "tiny.en"
+    load_tool("make_tiny_whisper").make_tiny_whisper(folder)
+    return folder

@@ -114,10 +114,10 @@ def test_no_command_shows_help_as_an_error(capsys: pytest.CaptureFixture[str]) -
                 "try 'voicebot --help'"
             ),
         ),
-        (["--bad"], "voicebot: error: No such option '--bad': try 'voicebot --help'"),
+        (["--zzz"], "voicebot: error: No such option '--zzz': try 'voicebot --help'"),
         (
-            ["config", "--bad"],
-            "voicebot: error: No such option '--bad': try 'voicebot config --help'",
+            ["config", "--zzz"],
+            "voicebot: error: No such option '--zzz': try 'voicebot config --help'",
         ),
         (
             ["--set", "bench.sed=1", "config"],
