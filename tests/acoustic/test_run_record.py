@@ -16,7 +16,7 @@ from voicebot.acoustic.run_record import (
     acoustic_schema,
     summarise,
     to_json,
-    with_estimates,
+    with_own_figure,
 )
 from voicebot.bench.record import Host
 
@@ -91,16 +91,17 @@ def test_turns_without_a_reply_count_but_give_no_difference() -> None:
     assert summary.difference.turns == 1
 
 
-def test_what_a_bench_run_knows_is_taken_off() -> None:
-    turn = with_estimates(TURN, {"a.flac": 33.0})
-    assert (turn.estimate_late_ms, turn.device_difference_ms) == (33.0, 7.0)
-    assert with_estimates(TURN, {}) == TURN
+def test_what_the_own_recording_says_is_held_against_the_room() -> None:
+    turn = with_own_figure(TURN, 293.0)
+    assert (turn.own_recording_ms, turn.device_difference_ms) == (293.0, 7.0)
+    assert with_own_figure(TURN, None).device_difference_ms is None
+    assert with_own_figure(SILENT, 293.0).device_difference_ms is None
     assert summarise([turn]).device_difference.mean == 7.0
 
 
 def test_the_report_shows_both_figures_and_survives_odd_names() -> None:
     page = markdown_report(a_run(TURN, SILENT))
-    assert "| a.flac | 300 | 260 | +40 | +45 | -5 |  |" in page
+    assert "| a.flac | 300 | 260 | +40 | +45 | -5 | — | — |  |" in page
     assert "b\\|c" in page
     assert "+40.0 ms" in page
     bare = replace(TURN, software_ms=None, difference_ms=None)

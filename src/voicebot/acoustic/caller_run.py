@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from voicebot.audio.samples import Samples
     from voicebot.bench.callers import Caller, CallerTurn
 
-__all__ = ["CallerRun", "RunRules"]
+__all__ = ["CallerRun", "RunRules", "at_rate"]
 
 _POLL_S = 0.02
 _LEAD_S = 0.3
@@ -113,6 +113,8 @@ class CallerRun:
         self._mute_turns = 0
         self._matched = False
         self._ear = _Ear(ports.tape)
+        self.played: list[tuple[CallerTurn, float | None]] = []
+        """Every turn so far, and when its clip began in the recording; None if it is not there."""
 
     def play(self, callers: Iterable[Caller], tell: Callable[[AcousticTurn], None]) -> None:
         """Play all callers; ``tell`` is given each turn as soon as it is measured.
@@ -146,7 +148,7 @@ class CallerRun:
                 return
 
     def _play_turn(self, turn: CallerTurn, following: CallerTurn | None) -> AcousticTurn:
-        clip = _at_rate(read_audio(turn.path).samples, self._ports.play_rate_hz)
+        clip = at_rate(read_audio(turn.path).samples, self._ports.play_rate_hz)
         begins = self._tape.end
         playing = self._ports.play(clip)
         try:
@@ -171,15 +173,17 @@ class CallerRun:
                 user[: bot.size] if bot is not None else user,
                 bot,
                 rate_hz,
-                clip=_at_rate(clip, rate_hz, self._ports.play_rate_hz),
+                clip=at_rate(clip, rate_hz, self._ports.play_rate_hz),
                 label=turn,
                 starts_s=first / rate_hz,
             )
         except AudioError as error:
             if not self._matched:
                 raise
+            self.played.append((turn, None))
             return _unheard(turn, str(error))
         self._matched = True
+        self.played.append((turn, heard.true_end_s - turn.true_end_s))
         return _measured(turn, heard, self._own_turn(heard), self._tape)
 
     def _await_reply(self, true_end: int, following: CallerTurn | None) -> None:
@@ -233,7 +237,8 @@ class CallerRun:
         self._ear.listen()
 
 
-def _at_rate(samples: Samples, rate_hz: int, from_hz: int = INPUT_SAMPLE_RATE_HZ) -> Samples:
+def at_rate(samples: Samples, rate_hz: int, from_hz: int = INPUT_SAMPLE_RATE_HZ) -> Samples:
+    """``samples`` resampled, in step with themselves; shape (n,)."""
     if rate_hz == from_hz:
         return samples
     resampled: Samples = soxr.resample(samples, from_hz, rate_hz, quality="VHQ")

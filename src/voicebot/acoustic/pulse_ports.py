@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["PulsePorts", "pulse_ports"]
 
 _RECORD_LATENCY_MS = 10
-_PLAY_LATENCY_MS = 100  # ample: when the clip begins does not matter, that it has no gaps does
+_PLAY_LATENCY_MS = 400  # ample: when the clip begins does not matter, that it has no gaps does
 _READ_BYTES = 1 << 16
 _SILENT_S = 3.0
 _STOP_TIMEOUT_S = 5.0

@@ -18,7 +18,17 @@ __all__ = [
     "turn_row",
 ]
 
-TURN_COLUMNS = ("turn", "acoustic", "software", "difference", "at the end", "at the start", "notes")
+TURN_COLUMNS = (
+    "turn",
+    "acoustic",
+    "software",
+    "difference",
+    "at end",
+    "at start",
+    "own recording",
+    "device",
+    "notes",
+)
 """What ``turn_row`` gives; all but the first and last in ms."""
 
 _READING = (
@@ -26,7 +36,10 @@ _READING = (
     "-45 dBFS), both in one recording. Software: the assistant's own figure, from its estimate "
     "of the user's end to its first sample at the loudspeaker. The difference has two parts: "
     "how late that estimate is, and what passes between the first sample and the first "
-    "audible one. The parts are on the computer's clock, to about 10 ms; their sum is exact."
+    "audible one. The parts are on the computer's clock, to about 10 ms; their sum is exact. "
+    "Own recording: the figure from the label, as `voicebot bench` counts, in what the assistant "
+    "itself recorded at the instants that its devices report; what the room says beyond it is "
+    "the error of those instants."
 )
 
 
@@ -51,6 +64,8 @@ def turn_row(turn: AcousticTurn) -> tuple[str, ...]:
         milliseconds(turn.difference_ms, signed=True),
         milliseconds(turn.end_difference_ms, signed=True),
         milliseconds(turn.start_difference_ms, signed=True),
+        milliseconds(turn.own_recording_ms),
+        milliseconds(turn.device_difference_ms, signed=True),
         "; ".join([*notes, *turn.warnings]),
     )
 
@@ -89,7 +104,10 @@ def summary_rows(run: AcousticRun) -> list[tuple[str, str]]:
             ("of it at the reply's start", bias_in_words(summary.start_difference)),
         ]
     if summary.device_difference.turns:
-        rows.append(("of it by the devices alone", bias_in_words(summary.device_difference)))
+        rows += [
+            ("in its own recording", _distribution(summary.own_recording_ms)),
+            ("acoustic less own recording", bias_in_words(summary.device_difference)),
+        ]
     return rows
 
 

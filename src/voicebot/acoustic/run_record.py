@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from voicebot.acoustic.bias import Bias, bias_of
 from voicebot.bench.statistics import describe
-from voicebot.timeline import Mark
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from voicebot.bench.record import Distribution, Host, Run
+    from voicebot.bench.record import Distribution, Host
 
 __all__ = [
     "SCHEMA",
@@ -23,10 +22,9 @@ __all__ = [
     "AcousticSummary",
     "AcousticTurn",
     "acoustic_schema",
-    "estimates_of",
     "summarise",
     "to_json",
-    "with_estimates",
+    "with_own_figure",
 ]
 
 SCHEMA = "voicebot.acoustic/1"
@@ -51,9 +49,9 @@ class AcousticTurn:
             the true end, both as Unix time.
         start_difference_ms: how much of it the reply's beginning explains: the audible sample
             less the program's first sample.
-        estimate_late_ms: how late the program's estimate of this caller's end is where no device
-            is involved, from a bench run; None without one.
-        device_difference_ms: ``difference_ms`` less that: what the devices alone account for.
+        own_recording_ms: the figure from the label in the assistant's own recording, at the
+            instants that its devices report; None without one, and for turns with a cut-in.
+        device_difference_ms: acoustic less that: the error of those instants.
         match: of the clip with the recording, 0 to 1.
         stretch_ms: the clip's end against its start in the recording.
         level_dbfs: of the caller.
@@ -78,7 +76,7 @@ class AcousticTurn:
     level_dbfs: float | None
     reply_level_dbfs: float | None
     warnings: tuple[str, ...] = ()
-    estimate_late_ms: float | None = None
+    own_recording_ms: float | None = None
     device_difference_ms: float | None = None
 
 
@@ -96,7 +94,9 @@ class AcousticSummary:
         difference: acoustic less software.
         end_difference: the part that lies at the user's end.
         start_difference: the part that lies at the reply's beginning.
-        device_difference: what the devices alone account for; needs a bench run.
+        device_difference: acoustic less the figure in the assistant's own recording: what the
+            devices account for.
+        own_recording_ms: that figure.
     """
 
     turns: int
@@ -109,6 +109,7 @@ class AcousticSummary:
     end_difference: Bias
     start_difference: Bias
     device_difference: Bias
+    own_recording_ms: Distribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,38 +154,20 @@ def summarise(turns: Sequence[AcousticTurn]) -> AcousticSummary:
         end_difference=bias_of(_known(turn.end_difference_ms for turn in turns)),
         start_difference=bias_of(_known(turn.start_difference_ms for turn in turns)),
         device_difference=bias_of(_known(turn.device_difference_ms for turn in turns)),
+        own_recording_ms=describe(_known(turn.own_recording_ms for turn in turns)),
     )
 
 
-def with_estimates(turn: AcousticTurn, late_ms: Mapping[str, float]) -> AcousticTurn:
-    """``turn`` with what a bench run says of its caller.
-
-    Args:
-        turn: as measured.
-        late_ms: by caller's name, see ``estimates_of``.
-    """
-    late = late_ms.get(turn.caller)
-    if late is None:
-        return turn
-    device = None if turn.difference_ms is None else turn.difference_ms - late
-    return replace(turn, estimate_late_ms=late, device_difference_ms=device)
-
-
-def estimates_of(run: Run) -> dict[str, float]:
-    """How late, in ms, a bench run's estimates of the callers' true ends were, by caller's name.
-
-    A caller that was played several times counts with the mean.
-    """
-    found: dict[str, list[float]] = {}
-    for turn in run.turns:
-        late = turn.marks.get(Mark.SPEECH_END.value)
-        if late is not None:
-            found.setdefault(turn.caller, []).append(late)
-    return {name: sum(values) / len(values) for name, values in found.items()}
-
-
-def _known(values: Any) -> list[float]:
+def _known(values: Iterable[float | None]) -> list[float]:
     return [value for value in values if value is not None]
+
+
+def with_own_figure(turn: AcousticTurn, own_ms: float | None) -> AcousticTurn:
+    """``turn`` with what the assistant's own recording says of it, see ``own_figures_ms``."""
+    difference = None
+    if own_ms is not None and turn.voice_to_voice_ms is not None and not turn.cut_in:
+        difference = turn.voice_to_voice_ms - own_ms
+    return replace(turn, own_recording_ms=own_ms, device_difference_ms=difference)
 
 
 def to_json(run: AcousticRun) -> str:

@@ -14,10 +14,12 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+import soundfile
 
 from voicebot import __version__
-from voicebot.acoustic.caller_run import CallerRun, RunRules
+from voicebot.acoustic.caller_run import CallerRun, RunRules, at_rate
 from voicebot.acoustic.device_ports import device_ports
+from voicebot.acoustic.own_recording import PlayedClip, own_figures_ms
 from voicebot.acoustic.pulse_ports import pulse_ports
 from voicebot.acoustic.pulse_server import private_server, running_server
 from voicebot.acoustic.report import (
@@ -31,10 +33,9 @@ from voicebot.acoustic.report import (
 from voicebot.acoustic.run_record import (
     AcousticRun,
     AcousticTurn,
-    estimates_of,
     summarise,
     to_json,
-    with_estimates,
+    with_own_figure,
 )
 from voicebot.acoustic.self_test import (
     KNOWN_DELAY_MS,
@@ -55,12 +56,13 @@ from voicebot.acoustic.virtual_room import (
     PORTAUDIO_NAME,
     open_room,
 )
+from voicebot.audio.files import read_audio
 from voicebot.bench.callers import load_callers, recorded_callers_dir
 from voicebot.bench.files import write_text_atomically
 from voicebot.bench.meta import describe_host
-from voicebot.bench.record import read_run
 from voicebot.cli.context import takes_settings
 from voicebot.errors import DeviceError, EngineError, OutputError
+from voicebot.keeping.recorder import CONVERSATION_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -79,6 +81,9 @@ _LISTENS_FOR_S = 1.0
 _COMMAND_SETTLES_S = 10.0
 _SELF_TEST_TURNS = 20
 _RECORDING = "recording.wav"
+_OWN_FOLDER = "assistant"
+_STEREO = 2
+_SHOWN_COLUMNS = ("turn", "acoustic", "software", "difference", "own recording", "device")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,7 @@ class _Options:
     recorder: str | None
     channels: int | None
     turn_log: Path | None
-    bench_run: Path | None
+    own_recording: Path | None
     patience_s: float
     start_wait_s: float
     warm_up: int
@@ -150,7 +155,7 @@ class _Place:
 @click.option(
     "--keep-recording",
     is_flag=True,
-    help="Store the whole recording, caller left and bot right, as recording.wav.",
+    help="Store the whole recording, caller left and bot right, as recording.wav, and chat's own.",
 )
 @click.option(
     "--server",
@@ -184,11 +189,10 @@ class _Place:
     help="With --target other: its own figures, a JSON line a turn as telemetry.turn_log has it.",
 )
 @click.option(
-    "--bench-run",
+    "--own-recording",
     type=click.Path(path_type=Path),
-    metavar="RUN",
-    help="Take from this run of `voicebot bench` how late each caller's end is noticed without any "
-    "device, and show what is left for the devices.",
+    metavar="FILE",
+    help="With --target other: its own recording, user left and bot right, complete when it ends.",
 )
 @click.option(
     "--patience",
@@ -286,44 +290,87 @@ def _measure(context: CliContext, options: _Options) -> None:
     seed = context.settings.bench.seed if options.seed is None else options.seed
     folder = options.callers_dir or recorded_callers_dir()
     callers = load_callers(folder, options.kind, options.limit, seed)
-    late_ms: dict[str, float] = {}
-    if (path := options.bench_run) is not None:
-        late_ms = estimates_of(read_run(path / "run.json" if path.is_dir() else path))
     _make_folder(options.out_dir)
     started_at = datetime.now().astimezone().isoformat(timespec="seconds")
     turns: list[AcousticTurn] = []
     partial = True
     place: _Place | None = None
+    run: CallerRun | None = None
+    with ExitStack() as kept:
+        own = _own_recording(options, kept)
+        try:
+            with ExitStack() as opened:
+                place = _open_place(options, opened)
+                log, command = _target(context, options, place, own)
+                check_target = _start(context, options, place, command, opened)
+                run = CallerRun(
+                    place.ports,
+                    check_target=check_target,
+                    records=None if log is None else TurnRecords(log),
+                    rules=RunRules(patience_s=options.patience_s),
+                )
+                if warming := callers[: options.warm_up]:
+                    run.play(warming, lambda turn: _say(context, turn, prefix="warm-up: "))
+
+                def tell(turn: AcousticTurn) -> None:
+                    turns.append(turn)
+                    _say(context, turn)
+
+                run.play(callers, tell)
+            partial = False
+        finally:
+            if turns and place is not None and run is not None:
+                # The assistant has ended by now: its own recording is complete.
+                told = _with_own_figures(context, turns, run, own)
+                _finish(context, options, _run(options, place, started_at, told, partial=partial))
+
+
+def _own_recording(options: _Options, kept: ExitStack) -> Path | None:
+    """Where the assistant's own recording comes to lie; None if it makes none."""
+    if options.target == "other":
+        return options.own_recording
+    if options.keep_recording:
+        return options.out_dir / _OWN_FOLDER / CONVERSATION_NAME
+    folder = Path(kept.enter_context(TemporaryDirectory(prefix="voicebot-")))
+    return folder / CONVERSATION_NAME
+
+
+def _target(
+    context: CliContext, options: _Options, place: _Place, own: Path | None
+) -> tuple[Path | None, Sequence[str] | None]:
+    """The log of the program's own figures, and the command that starts it."""
+    if options.target == "other":
+        command = None if options.command is None else parse_command(options.command)
+        return options.turn_log, command
+    log = options.out_dir / "turns.jsonl"
+    log.unlink(missing_ok=True)
+    command = voicebot_chat(_chat_settings(context, place, log))
+    return log, command if own is None else [*command, "--record", str(own.parent.resolve())]
+
+
+def _with_own_figures(
+    context: CliContext, turns: Sequence[AcousticTurn], run: CallerRun, own: Path | None
+) -> list[AcousticTurn]:
+    """The turns with what the assistant's own recording says of them, if there is one."""
+    if own is None:
+        return list(turns)
     try:
-        with ExitStack() as opened:
-            place = _open_place(options, opened)
-            log = options.turn_log
-            command: Sequence[str] | None = None
-            if options.target == "voicebot":
-                log = options.out_dir / "turns.jsonl"
-                log.unlink(missing_ok=True)
-                command = voicebot_chat(_chat_settings(context, place, log))
-            elif options.command is not None:
-                command = parse_command(options.command)
-            check_target = _start(context, options, place, command, opened)
-            run = CallerRun(
-                place.ports,
-                check_target=check_target,
-                records=None if log is None else TurnRecords(log),
-                rules=RunRules(patience_s=options.patience_s),
-            )
-            if warming := callers[: options.warm_up]:
-                run.play(warming, lambda turn: _say(context, turn, prefix="warm-up: "))
-
-            def tell(turn: AcousticTurn) -> None:
-                turns.append(with_estimates(turn, late_ms))
-                _say(context, turn)
-
-            run.play(callers, tell)
-        partial = False
-    finally:
-        if turns and place is not None:
-            _finish(context, options, _run(options, place, started_at, turns, partial=partial))
+        frames, rate_hz = soundfile.read(own, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError) as error:
+        line = f"the assistant's own recording {own} cannot be read ({error})"
+        context.error_console.print(line, markup=False, soft_wrap=True)
+        return list(turns)
+    if frames.shape[1] < _STEREO:
+        context.error_console.print(
+            f"{own} has one channel only: user left, bot right", markup=False
+        )
+        return list(turns)
+    played = [
+        PlayedClip(label, at_rate(read_audio(label.path).samples, rate_hz), starts_s)
+        for label, starts_s in run.played
+    ]
+    figures = own_figures_ms(frames, rate_hz, played)[len(played) - len(turns) :]
+    return [with_own_figure(turn, own_ms) for turn, own_ms in zip(turns, figures, strict=True)]
 
 
 def _run(
@@ -509,10 +556,12 @@ def _finish(context: CliContext, options: _Options, run: AcousticRun) -> None:
     from rich.text import Text  # noqa: PLC0415 (names are no markup)
 
     table = Table(box=None, pad_edge=False)
-    for column in TURN_COLUMNS:
-        table.add_column(column, justify="left" if column in ("turn", "notes") else "right")
+    shown = [TURN_COLUMNS.index(name) for name in _SHOWN_COLUMNS]
+    for name in _SHOWN_COLUMNS:
+        table.add_column(name, justify="left" if name == "turn" else "right")
     for turn in run.turns:
-        table.add_row(*(Text(cell) for cell in turn_row(turn)))
+        cells = turn_row(turn)
+        table.add_row(*(Text(cells[index]) for index in shown))
     context.console.print(table)
     for name, figure in summary_rows(run):
         context.console.print(f"{name}: {figure}", markup=False, soft_wrap=True)
