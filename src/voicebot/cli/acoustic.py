@@ -260,6 +260,8 @@ def _check(options: _Options) -> None:
         raise click.UsageError("--command goes with --target other")
     if options.turn_log is not None and options.target != "other":
         raise click.UsageError("--turn-log goes with --target other: chat's is known")
+    if options.own_recording is not None and options.target != "other":
+        raise click.UsageError("--own-recording goes with --target other: chat makes one")
     if (options.player is None) != (options.recorder is None):
         raise click.UsageError("--play and --record go together")
     if options.channels is not None and options.recorder is None:
