@@ -121,15 +121,19 @@ def running_target(
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Ask the whole group as Ctrl-C would, then make it."""
-    for how in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+    if sys.platform == "win32":
+        process.terminate()
+        process.wait()
+    else:
+        for how in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, how)
+            try:
+                process.wait(_STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                continue
+            break
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, how)
-        try:
-            process.wait(_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            continue
-        break
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)  # what it left behind
+            os.killpg(process.pid, signal.SIGKILL)  # what it left behind
     if process.stdin is not None:
         process.stdin.close()
