@@ -86,6 +86,25 @@ class _Ear:
         return self.last_audible if self.last_audible > sample else None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Taken:
+    """What was recorded of a turn; it is measured when there is time.
+
+    Attributes:
+        turn: its label.
+        clip: what was played, at the player's rate.
+        user: the caller's channel.
+        bot: the bot's; None if one microphone heard both.
+        starts_s: of the first sample, in the recording.
+    """
+
+    turn: CallerTurn
+    clip: Samples
+    user: Samples
+    bot: Samples | None
+    starts_s: float
+
+
 class CallerRun:
     """A run in progress.
 
@@ -126,15 +145,23 @@ class CallerRun:
         """
         self._await_quiet()
         for caller in callers:
+            taken: list[_Taken] = []
             for number, turn in enumerate(caller.turns):
-                following = caller.turns[number + 1 : number + 2]
-                tell(self._play_turn(turn, following[0] if following else None))
-                if self._mute_turns >= self._rules.mute_turns_max:
-                    raise EngineError(
-                        f"the assistant has not made a sound in {self._mute_turns} turns",
-                        "see whether it listens to the room's microphone and speaks to its "
-                        "loudspeaker, and what it printed",
-                    )
+                following = next(iter(caller.turns[number + 1 :]), None)
+                taken.append(self._take(turn, following))
+                if following is None or _comes_when_it_is_quiet(following):
+                    for each in taken:
+                        tell(self._measure(each))
+                    taken.clear()
+                self._refuse_the_mute()
+
+    def _refuse_the_mute(self) -> None:
+        if self._mute_turns >= self._rules.mute_turns_max:
+            raise EngineError(
+                f"the assistant has not made a sound in {self._mute_turns} turns",
+                "see whether it listens to the room's microphone and speaks to its "
+                "loudspeaker, and what it printed",
+            )
 
     def _await_quiet(self) -> None:
         """Let a greeting, or the end of the last reply, pass."""
@@ -147,7 +174,8 @@ class CallerRun:
             if now - max(began, self._ear.last_audible) >= quiet or now - began >= longest:
                 return
 
-    def _play_turn(self, turn: CallerTurn, following: CallerTurn | None) -> AcousticTurn:
+    def _take(self, turn: CallerTurn, following: CallerTurn | None) -> _Taken:
+        """Play a turn and record it until it is over, or until ``following`` is due."""
         clip = at_rate(read_audio(turn.path).samples, self._ports.play_rate_hz)
         begins = self._tape.end
         playing = self._ports.play(clip)
@@ -162,20 +190,23 @@ class CallerRun:
         self._await_reply(
             clip_end - round((turn.duration_s - turn.true_end_s) * rate_hz), following
         )
-        if self._ear.last_audible >= begins:
-            self._mute_turns = 0
-        else:
-            self._mute_turns += 1
-        user, first = self._tape.channel(0, begins - round(_LEAD_S * rate_hz))
-        bot = self._tape.channel(1, first)[0][: user.size] if self._tape.channels > 1 else None
+        self._mute_turns = 0 if self._ear.last_audible >= begins else self._mute_turns + 1
+        until = self._tape.end
+        user, first = self._tape.channel(0, begins - round(_LEAD_S * rate_hz), until)
+        bot = self._tape.channel(1, first, until)[0] if self._tape.channels > 1 else None
+        return _Taken(turn, clip, user, bot, first / rate_hz)
+
+    def _measure(self, taken: _Taken) -> AcousticTurn:
+        rate_hz = self._tape.sample_rate_hz
+        turn = taken.turn
         try:
             heard = hear_turn(
-                user[: bot.size] if bot is not None else user,
-                bot,
+                taken.user,
+                taken.bot,
                 rate_hz,
-                clip=at_rate(clip, rate_hz, self._ports.play_rate_hz),
+                clip=at_rate(taken.clip, rate_hz, self._ports.play_rate_hz),
                 label=turn,
-                starts_s=first / rate_hz,
+                starts_s=taken.starts_s,
             )
         except AudioError as error:
             if not self._matched:
@@ -235,6 +266,10 @@ class CallerRun:
         self._ports.check()
         self._check_target()
         self._ear.listen()
+
+
+def _comes_when_it_is_quiet(turn: CallerTurn) -> bool:
+    return turn.gap_s is None and turn.cue is None
 
 
 def at_rate(samples: Samples, rate_hz: int, from_hz: int = INPUT_SAMPLE_RATE_HZ) -> Samples:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["KEPT_S", "Tape"]
 
 KEPT_S = 180.0
-"""So much of the recording stays in memory."""
+"""So much of the recording stays in memory: a clip and the reply to it."""
 
 _CLOCK_LEAK = 1e-4  # the clocks of a sound card and of the computer differ by no more than this
 
