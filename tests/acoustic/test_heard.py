@@ -16,7 +16,7 @@ from voicebot.errors import AudioError
 RATE_HZ = 48_000
 TRUE_END_S = 1.5
 LABEL = CallerTurn("a", Path(), "turn", 1.8, ((0.3, 0.8), (0.9, TRUE_END_S)))
-AT = 4_800
+AT = 19_200
 END = AT + round(TRUE_END_S * RATE_HZ)
 CLIP = noise_clip(RATE_HZ, 0)
 
@@ -73,6 +73,15 @@ def test_a_bot_that_talks_across_the_end_has_a_negative_figure() -> None:
     turn = heard(*sides((-4_800, beep(RATE_HZ))))
     assert turn.cut_in
     assert turn.voice_to_voice_ms == pytest.approx(-100.0, abs=0.1)
+
+
+def test_a_bot_that_is_spoken_to_yields() -> None:
+    onset_behind = -round((TRUE_END_S - LABEL.start_s) * RATE_HZ)
+    turn = heard(*sides((onset_behind - 9_600, beep(RATE_HZ)), (9_600, beep(RATE_HZ))))
+    assert turn.yield_ms == pytest.approx(100.0, abs=0.3)
+    assert turn.cut_in
+    assert turn.voice_to_voice_ms == pytest.approx(200.0, abs=0.1)
+    assert heard(*sides((9_600, beep(RATE_HZ)))).yield_ms is None
 
 
 def test_one_microphone_for_both() -> None:

@@ -297,6 +297,7 @@ def _measured(turn: CallerTurn, heard: HeardTurn, own: OwnTurn | None, tape: Tap
         missed=heard.missed,
         cut_in=heard.cut_in,
         overlap_ms=heard.overlap_ms,
+        yield_ms=heard.yield_ms,
         software_ms=None if own is None else own.latency_ms,
         difference_ms=difference,
         end_difference_ms=end_difference,

@@ -51,6 +51,8 @@ class HeardTurn:
         missed: nothing audible within 5 s of the true end.
         cut_in: the bot was audible between the caller's first word and true end.
         overlap_ms: for how long.
+        yield_ms: where the bot was audible as the caller began: from there to its last audible
+            sample; None otherwise, and if one microphone heard both.
         match: of the caller's clip with the recording, 0 to 1.
         stretch_ms: see ``Alignment``.
         level_dbfs: RMS of the caller's clip in the recording.
@@ -69,6 +71,7 @@ class HeardTurn:
     level_dbfs: float
     reply_level_dbfs: float | None
     warnings: tuple[str, ...] = ()
+    yield_ms: float | None = None
 
 
 def level_dbfs(samples: Samples) -> float:
@@ -119,6 +122,7 @@ def hear_turn(
     if bot is None:
         reply = _reply_behind(user, end, sample_rate_hz)
         overlap = 0
+        yielded = None
     else:
         # The grid of windows begins at the true end, so that it is the same for every turn.
         shift = end % window_samples(sample_rate_hz)
@@ -126,6 +130,7 @@ def hear_turn(
         spans = [(a + shift, b + shift) for a, b in audible_spans(shifted, sample_rate_hz)]
         overlap = sum(max(0, min(b, end) - max(a, onset)) for a, b in spans)
         reply = _first_reply(bot, end, sample_rate_hz, shift)
+        yielded = _yielded(bot, onset, sample_rate_hz)
     heard = bot if bot is not None else user
     spoken = user[max(0, onset) : end]
     return HeardTurn(
@@ -142,6 +147,7 @@ def hear_turn(
         if reply is None
         else level_dbfs(heard[max(0, reply) : max(0, reply) + sample_rate_hz]),
         warnings=tuple(_warnings(spoken, alignment.stretch_ms)),
+        yield_ms=None if yielded is None else yielded * 1000.0 / sample_rate_hz,
     )
 
 
@@ -165,6 +171,15 @@ def _first_reply(bot: Samples, end: int, sample_rate_hz: int, shift: int) -> int
     for start, stop in audible_spans(bot[shift:], sample_rate_hz, _REPLY_GAP_MS):
         if stop + shift > end:
             return first_audible_sample(bot, sample_rate_hz, start + shift)
+    return None
+
+
+def _yielded(bot: Samples, onset: int, sample_rate_hz: int) -> int | None:
+    """For how many samples the bot went on behind ``onset``; None if it was silent then."""
+    for start, stop in audible_spans(bot, sample_rate_hz, _REPLY_GAP_MS):
+        if start <= onset < stop:
+            above = np.flatnonzero(np.abs(bot[:stop]) > _AUDIBLE_AMPLITUDE)
+            return max(0, int(above[-1]) + 1 - onset)
     return None
 
 

@@ -57,6 +57,8 @@ def turn_row(turn: AcousticTurn) -> tuple[str, ...]:
         notes.append("missed")
     if turn.cut_in:
         notes.append(f"cut in for {turn.overlap_ms:.0f} ms")
+    if turn.yield_ms is not None:
+        notes.append(f"yielded after {turn.yield_ms:.0f} ms")
     return (
         turn.caller,
         milliseconds(turn.voice_to_voice_ms),
@@ -96,6 +98,8 @@ def summary_rows(run: AcousticRun) -> list[tuple[str, str]]:
         ("turns", counted),
         ("acoustic voice-to-voice", _distribution(summary.voice_to_voice_ms)),
     ]
+    if summary.yield_ms.count:
+        rows.append(("yield, callers who interrupt", _distribution(summary.yield_ms)))
     if summary.software_ms.count:
         rows += [
             ("software figure", _distribution(summary.software_ms)),

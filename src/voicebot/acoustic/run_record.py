@@ -52,6 +52,8 @@ class AcousticTurn:
         own_recording_ms: the figure from the label in the assistant's own recording, at the
             instants that its devices report; None without one, and for turns with a cut-in.
         device_difference_ms: acoustic less that: the error of those instants.
+        yield_ms: from the caller's first word to the bot's last audible sample, where the bot was
+            audible then.
         match: of the clip with the recording, 0 to 1.
         stretch_ms: the clip's end against its start in the recording.
         level_dbfs: of the caller.
@@ -76,6 +78,7 @@ class AcousticTurn:
     level_dbfs: float | None
     reply_level_dbfs: float | None
     warnings: tuple[str, ...] = ()
+    yield_ms: float | None = None
     own_recording_ms: float | None = None
     device_difference_ms: float | None = None
 
@@ -97,6 +100,7 @@ class AcousticSummary:
         device_difference: acoustic less the figure in the assistant's own recording: what the
             devices account for.
         own_recording_ms: that figure.
+        yield_ms: how long the bot went on where a caller spoke into its reply.
     """
 
     turns: int
@@ -110,6 +114,7 @@ class AcousticSummary:
     start_difference: Bias
     device_difference: Bias
     own_recording_ms: Distribution
+    yield_ms: Distribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +160,7 @@ def summarise(turns: Sequence[AcousticTurn]) -> AcousticSummary:
         start_difference=bias_of(_known(turn.start_difference_ms for turn in turns)),
         device_difference=bias_of(_known(turn.device_difference_ms for turn in turns)),
         own_recording_ms=describe(_known(turn.own_recording_ms for turn in turns)),
+        yield_ms=describe(_known(turn.yield_ms for turn in turns)),
     )
 
 
