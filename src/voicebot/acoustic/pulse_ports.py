@@ -112,10 +112,15 @@ class PulsePorts:
         now_s = time.monotonic()
         if self.tape.end > self._seen_end:
             self._seen_end, self._seen_at_s = self.tape.end, now_s
-        if self._recorder.poll() is not None or now_s - self._seen_at_s > _SILENT_S:
+        if self._recorder.poll() is not None:
             raise DeviceError(
-                "the recording of the virtual room has stopped: the sound server is gone",
+                "the recording of the virtual room has ended: the sound server is gone",
                 "start again",
+            )
+        if now_s - self._seen_at_s > _SILENT_S:
+            raise DeviceError(
+                f"the sound server has given nothing to record for {_SILENT_S:g} s",
+                "see whether it hangs; PipeWire needs a session manager such as WirePlumber",
             )
 
 
