@@ -102,10 +102,14 @@ class AudioSettings(_Section):
     """The microphone and the loudspeaker."""
 
     input: str = Field(
-        default="", description="Microphone, by name or number; empty is the system's default."
+        default="",
+        description="Microphone, by a part of its name or its number; empty is the one that "
+        "`voicebot devices use` remembers, else the system's default.",
     )
     output: str = Field(
-        default="", description="Loudspeaker, by name or number; empty is the system's default."
+        default="",
+        description="Loudspeaker, by a part of its name or its number; empty is the one that "
+        "`voicebot devices use` remembers, else the system's default.",
     )
     block_ms: int = Field(
         default=10, ge=5, le=100, description="Length of the blocks that the devices exchange."
@@ -115,6 +119,18 @@ class AudioSettings(_Section):
         ge=0,
         le=500,
         description="Delay of the virtual loudspeaker that stands in where no device is used.",
+    )
+    echo_cancellation: bool = Field(
+        default=True,
+        description="Take what the loudspeaker plays out of what the microphone hears; delays by "
+        "8 ms. Not needed with headphones.",
+    )
+    noise_suppression: bool = Field(
+        default=False,
+        description="Take steady noise out of what the microphone hears; delays by 6 ms.",
+    )
+    gain_control: bool = Field(
+        default=False, description="Bring what the microphone hears to a usual level."
     )
 
 

@@ -142,6 +142,10 @@ class Conversation:
         before = self._caller.turns[len(self._starts_s) - 1]
         true_end_s = self._starts_s[-1] + before.true_end_s
         onset_s = next((start for start, _ in self._bot_spans() if start >= true_end_s), None)
+        if cue.at_word:
+            _, heard = self._session.heard_so_far()
+            is_word_heard = len(heard.split()) >= cue.at_word
+            onset_s = now_s if onset_s is not None and is_word_heard else None
         if onset_s is not None:
             self._schedule_next(onset_s + cue.after_s)
         elif now_s >= self._clip_end_s + cue.patience_s:

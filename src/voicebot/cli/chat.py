@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from voicebot.audio.devices import Microphone, Speaker, require_devices
+from voicebot.audio.desktop import DesktopAudio
+from voicebot.audio.devices import require_devices
 from voicebot.audio.files import read_audio, write_wav
 from voicebot.audio.samples import INPUT_SAMPLE_RATE_HZ
 from voicebot.audio.sinks import VirtualSpeaker
 from voicebot.audio.sources import VirtualMicrophone
 from voicebot.cli.chat_conversation import ChatConversation, Keeping
 from voicebot.cli.context import takes_settings
+from voicebot.cli.devices import desktop_choice, devices_to_use
 from voicebot.cli.startup import listening, prepare_models
 from voicebot.conversation_rules import system_prompt
 from voicebot.keeping.recorder import prepare_folder
@@ -126,7 +128,8 @@ def chat_command(
     if input_file is not None:
         recording = _Recording(input_file, _read_recording(context, input_file), output_file)
     else:
-        require_devices(context.settings.audio.input, context.settings.audio.output)
+        devices = devices_to_use(context)
+        require_devices(devices.input, devices.output)
     if record_folder is not None:
         prepare_folder(record_folder)
     prepared = prepare_models(context)
@@ -148,23 +151,24 @@ async def _chat(
     keeping: Keeping,
     spotter: WordSpotter | None,
 ) -> int:
-    audio = context.settings.audio
     async with listening(context, prepared) as loaded:
         conversation = ChatConversation(context, prepared, loaded, keeping, spotter)
         if recording is not None:
             await _converse_with_recording(context, conversation, loaded.stages, recording)
             return conversation.exit_code
         rate_hz = loaded.stages.tts.sample_rate_hz
-        with (
-            Microphone(audio.input, block_ms=audio.block_ms) as microphone,
-            Speaker(audio.output, sample_rate_hz=rate_hz, block_ms=audio.block_ms) as speaker,
-        ):
-            await conversation.hold(
-                microphone,
-                speaker,
-                names=(audio.input or "default", audio.output or "default"),
-                greeting="Speak; Ctrl-C ends the conversation.",
-            )
+        choice = desktop_choice(context, sample_rate_hz=rate_hz)
+        async with DesktopAudio(choice, conversation.tell) as desktop:
+            try:
+                await conversation.hold(
+                    desktop.source,
+                    desktop.sink,
+                    names=(choice.microphone or "default", choice.loudspeaker or "default"),
+                    greeting="Speak; Ctrl-C ends the conversation.",
+                )
+            finally:
+                if mishaps := desktop.mishaps():
+                    conversation.tell(f"Sound devices: {mishaps}.")
         return conversation.exit_code
 
 

@@ -131,9 +131,9 @@ class ChatConversation:
                 )
             transcript = TranscriptKeeper(self._keeping.transcript_file, on_failure=self._tell_of)
             self._observers.append(transcript.observe)
-            models = self._prepared.profile.model_names
-            watching = held.enter_context(telemetry(self._context.settings.telemetry, models))
-            self._observers.append(watching.observe)
+            names_of_models = self._prepared.profile.model_names
+            watching = telemetry(self._context.settings.telemetry, names_of_models)
+            self._observers.append(held.enter_context(watching).observe)
             wake = self._wake_rule()
             gate = InputGate(source, wake=wake)
             rules = session_rules(self._context.settings)

@@ -65,6 +65,9 @@ SUBCOMMANDS: Mapping[str, Subcommand] = {
     ),
     "models": Subcommand("voicebot.cli.models:models_group", "List, fetch and verify models."),
     "voices": Subcommand("voicebot.cli.voices:voices_command", "List the voices."),
+    "devices": Subcommand(
+        "voicebot.cli.devices:devices_group", "List, test and choose sound devices."
+    ),
     "doctor": Subcommand("voicebot.cli.doctor:doctor_command", "Check this machine."),
     "config": Subcommand("voicebot.cli.config:config_command", "Show the effective settings."),
 }
