@@ -157,13 +157,20 @@ def test_whatever_ends_it_nothing_is_left_behind(how: signal.Signals, tmp_path: 
     for line in process.stderr:
         if "Waiting" in line:
             break
-    assert running(marker)
+    assert becomes(marker, is_running=True)
     process.send_signal(how)
     process.communicate(timeout=30)
+    assert becomes(marker, is_running=False)
+
+
+def becomes(marker: str, *, is_running: bool) -> bool:
+    """Wait for it: a process that is starting has no arguments for a moment."""
     until_s = time.monotonic() + 10.0
-    while running(marker) and time.monotonic() < until_s:
-        time.sleep(0.1)
-    assert not running(marker)
+    while running(marker) is not is_running:
+        if time.monotonic() > until_s:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def running(marker: str) -> bool:
