@@ -53,6 +53,9 @@ class Subcommand:
 SUBCOMMANDS: Mapping[str, Subcommand] = {
     "chat": Subcommand("voicebot.cli.chat:chat_command", "Talk with the bot."),
     "bench": Subcommand("voicebot.cli.bench:bench_command", "Measure how fast it answers."),
+    "acoustic": Subcommand(
+        "voicebot.cli.acoustic:acoustic_command", "Measure it at the sound card."
+    ),
     "callers": Subcommand(
         "voicebot.cli.callers:callers_group", "Make and record callers for bench."
     ),
