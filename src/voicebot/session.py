@@ -144,6 +144,15 @@ class Session:
             for turn in self._turns_under_way():
                 self._close_silenced(turn, self._silence(turn))
 
+    # What may be asked of it, on the loop and while it runs.
+
+    def heard_so_far(self) -> tuple[int, str]:
+        """The turn whose reply is heard now, and what has been heard of it; 0 without one."""
+        turn = self._turn
+        if turn is None or turn.is_closed or turn.answer is None or turn.answer.starts_s is None:
+            return 0, ""
+        return turn.number, turn.answer.heard_text(self._now())
+
     async def _listen(self) -> None:
         self._stages.vad.reset()
         async for block in self._source.blocks():

@@ -1,0 +1,89 @@
+"""``voicebot kiosk``: serve the page that talks."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from voicebot.builders import engine_factories
+from voicebot.cascade import running_stages
+from voicebot.choice import choose_profile
+from voicebot.cli.context import takes_settings
+from voicebot.cli.startup import prepare_models
+from voicebot.telemetry.observers import telemetry
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from voicebot.cli.context import CliContext
+    from voicebot.cli.startup import PreparedModels
+    from voicebot.stages import Stages
+
+__all__ = ["kiosk_command"]
+
+
+@click.command("kiosk")
+@click.option("--port", type=int, metavar="PORT", help="Serve the page at this port.")
+@takes_settings
+def kiosk_command(context: CliContext, *, port: int | None) -> None:
+    """Serve the page that talks, until Ctrl-C.
+
+    docs/kiosk.md says how a machine is set up with it.
+    """
+    context = context.with_flag("kiosk.port", "--port", port)
+    prepared = prepare_models(context)
+    asyncio.run(_serve(context, prepared))
+
+
+async def _serve(context: CliContext, prepared: PreparedModels) -> None:
+    # The server's libraries are for this command only.
+    from voicebot.kiosk.gate import Gate, gate_rules  # noqa: PLC0415
+    from voicebot.kiosk.log_lines import keep_log_lines  # noqa: PLC0415
+    from voicebot.kiosk.pages import Pages  # noqa: PLC0415
+    from voicebot.kiosk.server import bind, kiosk_app, new_server  # noqa: PLC0415
+    from voicebot.kiosk.status import StatusTeller  # noqa: PLC0415
+    from voicebot.kiosk.visits import Visits  # noqa: PLC0415
+
+    settings = context.settings
+    kiosk = settings.kiosk
+
+    @asynccontextmanager
+    async def open_stages(language: str) -> AsyncIterator[Stages]:
+        chosen = settings.model_copy(update={"language": language})
+        factories = engine_factories(choose_profile(chosen), chosen, prepared.store)
+        timeout_s = settings.reply.stage_timeout_s
+        async with running_stages(factories, stage_timeout_s=timeout_s) as stages:
+            gc.collect()
+            gc.freeze()
+            yield stages
+
+    with (
+        bind(kiosk.host, kiosk.port) as bound,
+        keep_log_lines() as log_lines,
+        telemetry(settings.telemetry, prepared.profile.model_names) as watching,
+    ):
+        host, port = bound.getsockname()[:2]
+        gate = Gate(gate_rules(kiosk, port))
+        pages = Pages()
+        visits = Visits(settings, pages, open_stages, observe=watching.observe)
+        teller = StatusTeller(settings, prepared.profile, visits, pages, log_lines)
+        server = new_server(kiosk_app(visits, pages, gate, teller.status))
+        shown_host = f"[{host}]" if ":" in host else host
+        context.error_console.print(
+            f"The kiosk is at http://{shown_host}:{port}/ ; Ctrl-C ends it.", soft_wrap=True
+        )
+        visiting = asyncio.create_task(visits.run())
+        serving = asyncio.create_task(server.serve(sockets=[bound]))
+        try:
+            await asyncio.wait({visiting, serving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            server.should_exit = True
+            visiting.cancel()
+            results = await asyncio.gather(visiting, serving, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result

@@ -1,0 +1,127 @@
+"""A conversation's facts as what the page shows of them (pure)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from voicebot.events import (
+    BargedIn,
+    ClauseSpoken,
+    Outcome,
+    PartialTranscript,
+    ReplyHeld,
+    ReplyResumed,
+    SpeechStarted,
+    TurnClosed,
+    TurnCommitted,
+    TurnDismissed,
+)
+from voicebot.kiosk.page_messages import (
+    BotWords,
+    Captions,
+    Heard,
+    State,
+    TurnOver,
+    UserWords,
+)
+
+if TYPE_CHECKING:
+    from voicebot.events import Event
+    from voicebot.kiosk.latencies import Latencies
+    from voicebot.kiosk.page_messages import ServerMessage, StateName
+
+__all__ = ["Narrator"]
+
+_EXCHANGES_KEPT = 6
+
+
+class Narrator:
+    """Tells one conversation.
+
+    Args:
+        latencies: takes every answer's.
+    """
+
+    def __init__(self, latencies: Latencies) -> None:
+        self._latencies = latencies
+        self._state: StateName = "listening"
+        self._replies: dict[int, str] = {}
+        self._heard: tuple[int, int] = (0, 0)
+        self._cut: set[int] = set()
+        self._audible: dict[int, float] = {}
+        self._exchanges: list[tuple[str, str]] = []
+        self._speaking_turn = 0
+
+    @property
+    def state(self) -> StateName:
+        """What goes on."""
+        return self._state
+
+    @property
+    def captions(self) -> Captions:
+        """The latest exchanges, for a page that comes later."""
+        return Captions(tuple(self._exchanges))
+
+    def tell(self, event: Event) -> list[ServerMessage]:
+        """What the page is told of ``event``."""
+        match event:
+            case SpeechStarted() | ReplyHeld():
+                return self._enter("listening")
+            case PartialTranscript(turn=turn, text=text):
+                return [UserWords(turn, text, is_final=False)]
+            case TurnCommitted():
+                return self._enter("thinking")
+            case ClauseSpoken(turn=turn, text=text):
+                so_far = self._replies.get(turn, "")
+                self._replies[turn] = f"{so_far} {text.strip()}".strip()
+                self._speaking_turn = turn
+                return [BotWords(turn, self._replies[turn]), *self._enter("speaking")]
+            case ReplyResumed(turn=turn):
+                return self._enter("speaking")
+            case BargedIn(turn=turn):
+                self._cut.add(turn)
+                return self._enter("listening")
+            case TurnDismissed():
+                return []
+            case TurnClosed():
+                return self._close(event)
+        return []
+
+    def tell_heard(self, turn: int, text: str) -> list[ServerMessage]:
+        """How far the reply of ``turn`` has been heard; nothing if that is known."""
+        heard = (turn, len(text.split()))
+        if turn == 0 or heard == self._heard:
+            return []
+        self._heard = heard
+        return [Heard(*heard)]
+
+    def was_audible(self, at_s: float) -> None:
+        """The page heard the present reply's first sound at ``at_s``, on the session's clock."""
+        if self._speaking_turn:
+            self._audible.setdefault(self._speaking_turn, at_s)
+
+    def _close(self, closed: TurnClosed) -> list[ServerMessage]:
+        messages: list[ServerMessage] = []
+        if closed.outcome is Outcome.ANSWERED:
+            if closed.transcript:
+                messages.append(UserWords(closed.turn, closed.transcript, is_final=True))
+            messages.append(Heard(closed.turn, len(closed.heard.split())))
+            self._exchanges.append((closed.transcript, closed.heard))
+            del self._exchanges[:-_EXCHANGES_KEPT]
+        messages.append(
+            TurnOver(closed.turn, closed.outcome.value, was_cut=closed.turn in self._cut)
+        )
+        if closed.outcome is Outcome.ANSWERED:
+            latency = self._latencies.add(closed, self._audible.pop(closed.turn, None))
+            if latency is not None:
+                messages.append(latency)
+        self._replies.pop(closed.turn, None)
+        if closed.turn == self._speaking_turn or self._state == "thinking":
+            messages += self._enter("listening")
+        return messages
+
+    def _enter(self, state: StateName) -> list[ServerMessage]:
+        if state == self._state:
+            return []
+        self._state = state
+        return [State(state)]

@@ -1,0 +1,142 @@
+// The figure: a calm drop of light that shows what goes on and how loud it is.
+
+const TAU = Math.PI * 2;
+const POINTS = 96;
+const LAYERS = 4;
+const LEVEL_FULL = 0.16;
+
+const MOODS = {
+  starting: { size: 0.62, wave: 0.012, speed: 0.25, reach: 0.0, glow: 0.25 },
+  inviting: { size: 0.72, wave: 0.035, speed: 0.35, reach: 0.05, glow: 0.55 },
+  listening: { size: 0.74, wave: 0.02, speed: 0.5, reach: 0.22, glow: 0.6 },
+  thinking: { size: 0.62, wave: 0.02, speed: 1.5, reach: 0.0, glow: 0.5 },
+  speaking: { size: 0.74, wave: 0.05, speed: 0.9, reach: 0.26, glow: 0.8 },
+};
+
+const mix = (from, to, share) => from + (to - from) * share;
+
+function parse(colour) {
+  const found = colour.trim().match(/^#([0-9a-f]{6})$/iu);
+  const value = found ? Number.parseInt(found[1], 16) : 0x888888;
+  return [(value >> 16) & 255, (value >> 8) & 255, value & 255];
+}
+
+export class Figure {
+  /** @param level gives how loud the moment is, 0 to 1, for a state. */
+  constructor(canvas, level) {
+    this.canvas = canvas;
+    this.context = canvas.getContext("2d");
+    this.level = level;
+    this.state = "starting";
+    this.shown = { ...MOODS.starting };
+    this.colour = [128, 128, 128];
+    this.loud = 0;
+    this.phase = 0;
+    this.lastMs = 0;
+    this.still = matchMedia("(prefers-reduced-motion: reduce)");
+    new ResizeObserver(() => this.resize()).observe(canvas);
+    this.resize();
+    requestAnimationFrame((ms) => this.draw(ms));
+  }
+
+  resize() {
+    const scale = Math.min(2, devicePixelRatio || 1);
+    const { width, height } = this.canvas.getBoundingClientRect();
+    this.canvas.width = Math.max(1, Math.round(width * scale));
+    this.canvas.height = Math.max(1, Math.round(height * scale));
+  }
+
+  set(state) {
+    this.state = state;
+  }
+
+  draw(ms) {
+    const passed = Math.min(0.1, (ms - this.lastMs) / 1000);
+    this.lastMs = ms;
+    this.settle(passed);
+    this.paint();
+    requestAnimationFrame((next) => this.draw(next));
+  }
+
+  settle(passed) {
+    const mood = MOODS[this.state] ?? MOODS.starting;
+    const share = 1 - Math.exp(-passed * 5);
+    for (const key of Object.keys(mood)) this.shown[key] = mix(this.shown[key], mood[key], share);
+    const style = getComputedStyle(this.canvas);
+    const wanted = parse(style.getPropertyValue("--figure"));
+    this.colour = this.colour.map((value, index) => mix(value, wanted[index], share));
+    const loud = Math.min(1, this.level(this.state) / LEVEL_FULL) ** 0.6;
+    this.loud = mix(this.loud, loud, 1 - Math.exp(-passed * (loud > this.loud ? 22 : 7)));
+    this.phase += passed * this.shown.speed * (this.still.matches ? 0 : 1);
+  }
+
+  paint() {
+    const { context, canvas, shown, loud } = this;
+    const [red, green, blue] = this.colour.map(Math.round);
+    const { width, height } = canvas;
+    const half = Math.min(width, height) / 2;
+    context.clearRect(0, 0, width, height);
+    context.save();
+    context.translate(width / 2, height / 2);
+    const breath = this.still.matches ? 0 : Math.sin(this.phase * 2.2) * 0.02;
+    const radius = half * (shown.size * 0.78 + breath + shown.reach * loud * 0.35);
+
+    const halo = context.createRadialGradient(0, 0, radius * 0.4, 0, 0, half);
+    halo.addColorStop(0, `rgba(${red},${green},${blue},${0.32 * shown.glow + 0.2 * loud})`);
+    halo.addColorStop(1, `rgba(${red},${green},${blue},0)`);
+    context.fillStyle = halo;
+    context.fillRect(-half, -half, half * 2, half * 2);
+
+    for (let layer = LAYERS - 1; layer >= 0; layer -= 1) {
+      const spread = 1 + layer * (0.045 + 0.05 * loud * (shown.reach > 0.1 ? 1 : 0));
+      this.trace(radius * spread, layer);
+      if (layer === 0) {
+        const body = context.createRadialGradient(
+          -radius * 0.3, -radius * 0.38, radius * 0.05, 0, 0, radius * 1.1,
+        );
+        const light = [red, green, blue].map((value) => Math.round(mix(value, 255, 0.72)));
+        const deep = [red, green, blue].map((value) => Math.round(value * 0.62));
+        body.addColorStop(0, `rgb(${light})`);
+        body.addColorStop(0.42, `rgb(${red},${green},${blue})`);
+        body.addColorStop(1, `rgb(${deep})`);
+        context.fillStyle = body;
+        context.fill();
+      } else {
+        context.fillStyle = `rgba(${red},${green},${blue},${0.2 - layer * 0.045})`;
+        context.fill();
+      }
+    }
+    if (this.state === "thinking") this.paintThought(radius, [red, green, blue]);
+    context.restore();
+  }
+
+  /** A closed curve whose radius wanders, more so the louder it is. */
+  trace(radius, layer) {
+    const { context, shown, loud, phase } = this;
+    const wave = shown.wave + shown.reach * 0.32 * loud;
+    context.beginPath();
+    for (let point = 0; point <= POINTS; point += 1) {
+      const angle = (point / POINTS) * TAU;
+      const wander =
+        Math.sin(angle * 2 + phase * 1.3 + layer * 0.9) * 0.5 +
+        Math.sin(angle * 3 - phase * 1.9 + layer * 1.7) * 0.33 +
+        Math.sin(angle * 5 + phase * 2.7 - layer) * 0.17 * (0.4 + loud);
+      const here = radius * (1 + wave * wander);
+      context.lineTo(Math.cos(angle) * here, Math.sin(angle) * here);
+    }
+    context.closePath();
+  }
+
+  paintThought(radius, colour) {
+    const { context, phase } = this;
+    context.lineCap = "round";
+    for (let arc = 0; arc < 3; arc += 1) {
+      const at = phase * (1.1 + arc * 0.35) + (arc * TAU) / 3;
+      context.beginPath();
+      context.arc(0, 0, radius * (1.22 + arc * 0.12), at, at + TAU * 0.16);
+      context.strokeStyle = `rgba(${colour.map(Math.round)},${0.9 - arc * 0.25})`;
+      context.lineWidth = radius * 0.022;
+      context.stroke();
+    }
+  }
+}
