@@ -84,12 +84,12 @@ class Tab:
             raise RuntimeError(f"{expression}: {result['exceptionDetails']}")
         return result["result"].get("value")
 
-    def wait_for(self, expression: str, seconds: float = 30.0) -> Any:
-        """Wait until ``expression`` is true in the page; gives its value."""
+    def wait_for(self, expression: str, seconds: float = 30.0) -> None:
+        """Wait until ``expression`` is true in the page."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            if value := self.evaluate(expression):
-                return value
+            if self.evaluate(f"Boolean({expression})"):
+                return
             time.sleep(0.1)
         state = self.evaluate("JSON.stringify(window.kiosk?.facts) + document.body.innerText")
         raise AssertionError(f"never true: {expression}; {state}; {self.console}")

@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import numpy as np
-import soxr
 
 from voicebot.audio.blocks import AudioBlock
+from voicebot.audio.resampling import StreamResampler
 from voicebot.audio.samples import INPUT_SAMPLE_RATE_HZ
 from voicebot.kiosk.clocks import CaptureClock
 from voicebot.kiosk.protocol import ProtocolError, to_float
@@ -41,7 +41,7 @@ class _Capture:
         self.clock = CaptureClock(rate_hz, input_latency_s=input_latency_s)
         self.next_sequence = 0
         self.next_sample = -1
-        self._resampler: soxr.ResampleStream | None = None
+        self._resampler: StreamResampler | None = None
         self._held_back = 0.0  # samples at 16 kHz that the resampler has not given yet
 
     def resampled(self, samples: Samples, *, goes_on: bool) -> tuple[Samples, float]:
@@ -49,12 +49,10 @@ class _Capture:
         if self.rate_hz == INPUT_SAMPLE_RATE_HZ:
             return samples, 0.0
         if self._resampler is None or not goes_on:
-            self._resampler = soxr.ResampleStream(
-                self.rate_hz, INPUT_SAMPLE_RATE_HZ, 1, dtype="float32", quality="MQ"
-            )
+            self._resampler = StreamResampler(self.rate_hz, INPUT_SAMPLE_RATE_HZ)
             self._held_back = 0.0
         before = self._held_back
-        given = self._resampler.resample_chunk(samples)
+        given = self._resampler.push(samples)
         self._held_back += len(samples) * INPUT_SAMPLE_RATE_HZ / self.rate_hz - len(given)
         return given, before / INPUT_SAMPLE_RATE_HZ
 
@@ -157,6 +155,7 @@ class BrowserMicrophone:
         while self._queue.empty():
             if from_s + _QUIET_BLOCK_S > loop.time():
                 await asyncio.sleep(from_s + _QUIET_BLOCK_S - loop.time())
+                continue
             yield AudioBlock(np.zeros(count, dtype=np.float32), from_s)
             from_s += _QUIET_BLOCK_S
             self._ends_s = from_s

@@ -4,11 +4,12 @@ const TAU = Math.PI * 2;
 const POINTS = 96;
 const LAYERS = 4;
 const LEVEL_FULL = 0.16;
+const COLOURS = ["--figure", "--figure-warm", "--figure-cool"];
 
 const MOODS = {
   starting: { size: 0.62, wave: 0.012, speed: 0.25, reach: 0.0, glow: 0.25 },
-  inviting: { size: 0.72, wave: 0.035, speed: 0.35, reach: 0.05, glow: 0.55 },
-  listening: { size: 0.74, wave: 0.02, speed: 0.5, reach: 0.22, glow: 0.6 },
+  inviting: { size: 0.78, wave: 0.05, speed: 0.35, reach: 0.05, glow: 0.55 },
+  listening: { size: 0.76, wave: 0.035, speed: 0.5, reach: 0.22, glow: 0.6 },
   thinking: { size: 0.62, wave: 0.02, speed: 1.5, reach: 0.0, glow: 0.5 },
   speaking: { size: 0.74, wave: 0.05, speed: 0.9, reach: 0.26, glow: 0.8 },
 };
@@ -29,7 +30,7 @@ export class Figure {
     this.level = level;
     this.state = "starting";
     this.shown = { ...MOODS.starting };
-    this.colour = [128, 128, 128];
+    this.colours = [0, 1, 2].map(() => [128, 128, 128]);
     this.loud = 0;
     this.phase = 0;
     this.lastMs = 0;
@@ -63,8 +64,10 @@ export class Figure {
     const share = 1 - Math.exp(-passed * 5);
     for (const key of Object.keys(mood)) this.shown[key] = mix(this.shown[key], mood[key], share);
     const style = getComputedStyle(this.canvas);
-    const wanted = parse(style.getPropertyValue("--figure"));
-    this.colour = this.colour.map((value, index) => mix(value, wanted[index], share));
+    this.colours = COLOURS.map((name, index) => {
+      const wanted = parse(style.getPropertyValue(name));
+      return this.colours[index].map((value, part) => mix(value, wanted[part], share));
+    });
     const loud = Math.min(1, this.level(this.state) / LEVEL_FULL) ** 0.6;
     this.loud = mix(this.loud, loud, 1 - Math.exp(-passed * (loud > this.loud ? 22 : 7)));
     this.phase += passed * this.shown.speed * (this.still.matches ? 0 : 1);
@@ -72,7 +75,7 @@ export class Figure {
 
   paint() {
     const { context, canvas, shown, loud } = this;
-    const [red, green, blue] = this.colour.map(Math.round);
+    const [red, green, blue] = this.colours[0].map(Math.round);
     const { width, height } = canvas;
     const half = Math.min(width, height) / 2;
     context.clearRect(0, 0, width, height);
@@ -87,26 +90,43 @@ export class Figure {
     context.fillStyle = halo;
     context.fillRect(-half, -half, half * 2, half * 2);
 
-    for (let layer = LAYERS - 1; layer >= 0; layer -= 1) {
-      const spread = 1 + layer * (0.045 + 0.05 * loud * (shown.reach > 0.1 ? 1 : 0));
+    for (let layer = LAYERS - 1; layer > 0; layer -= 1) {
+      const spread = 1 + layer * (0.05 + 0.05 * loud * (shown.reach > 0.1 ? 1 : 0));
       this.trace(radius * spread, layer);
-      if (layer === 0) {
-        const body = context.createRadialGradient(
-          -radius * 0.3, -radius * 0.38, radius * 0.05, 0, 0, radius * 1.1,
-        );
-        const light = [red, green, blue].map((value) => Math.round(mix(value, 255, 0.72)));
-        const deep = [red, green, blue].map((value) => Math.round(value * 0.62));
-        body.addColorStop(0, `rgb(${light})`);
-        body.addColorStop(0.42, `rgb(${red},${green},${blue})`);
-        body.addColorStop(1, `rgb(${deep})`);
-        context.fillStyle = body;
-        context.fill();
-      } else {
-        context.fillStyle = `rgba(${red},${green},${blue},${0.2 - layer * 0.045})`;
-        context.fill();
-      }
+      context.fillStyle = `rgba(${red},${green},${blue},${0.2 - layer * 0.045})`;
+      context.fill();
     }
+    this.paintBody(radius, [red, green, blue]);
     if (this.state === "thinking") this.paintThought(radius, [red, green, blue]);
+    context.restore();
+  }
+
+  /** Lights of neighbouring hues that drift through the drop. */
+  paintBody(radius, [red, green, blue]) {
+    const { context, phase, loud } = this;
+    context.save();
+    this.trace(radius, 0);
+    context.clip();
+    const ground = context.createLinearGradient(-radius, -radius, radius, radius);
+    const lit = [red, green, blue].map((value) => Math.round(mix(value, 255, 0.2)));
+    const dim = [red, green, blue].map((value) => Math.round(value * 0.7));
+    ground.addColorStop(0, `rgb(${lit})`);
+    ground.addColorStop(1, `rgb(${dim})`);
+    context.fillStyle = ground;
+    context.fillRect(-radius * 1.5, -radius * 1.5, radius * 3, radius * 3);
+    const pale = this.colours[1].map((value) => mix(value, 255, 0.45));
+    [this.colours[1], this.colours[2], pale].forEach((tint, index) => {
+      const turn = phase * (0.55 + index * 0.23) + (index * TAU) / 3 + 3.6;
+      const x = Math.cos(turn) * radius * 0.52;
+      const y = Math.sin(turn * 0.9) * radius * 0.52;
+      const size = radius * (0.95 + 0.25 * loud);
+      const light = context.createRadialGradient(x, y, 0, x, y, size);
+      const colour = tint.map(Math.round);
+      light.addColorStop(0, `rgba(${colour},0.85)`);
+      light.addColorStop(1, `rgba(${colour},0)`);
+      context.fillStyle = light;
+      context.fillRect(-radius * 1.5, -radius * 1.5, radius * 3, radius * 3);
+    });
     context.restore();
   }
 
