@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from voicebot.audio.devices import Microphone, Speaker, require_devices
 from voicebot.builders import engine_factories
 from voicebot.cascade import running_stages
 from voicebot.choice import choose_profile
@@ -19,6 +20,8 @@ from voicebot.telemetry.observers import telemetry
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from voicebot.audio.sinks import AudioSink
+    from voicebot.audio.sources import AudioSource
     from voicebot.cli.context import CliContext
     from voicebot.cli.startup import PreparedModels
     from voicebot.stages import Stages
@@ -35,6 +38,8 @@ def kiosk_command(context: CliContext, *, port: int | None) -> None:
     docs/kiosk.md says how a machine is set up with it.
     """
     context = context.with_flag("kiosk.port", "--port", port)
+    if context.settings.kiosk.audio == "card":
+        require_devices(context.settings.audio.input, context.settings.audio.output)
     prepared = prepare_models(context)
     asyncio.run(_serve(context, prepared))
 
@@ -61,6 +66,17 @@ async def _serve(context: CliContext, prepared: PreparedModels) -> None:
             gc.freeze()
             yield stages
 
+    @asynccontextmanager
+    async def open_card(sample_rate_hz: int) -> AsyncIterator[tuple[AudioSource, AudioSink]]:
+        audio = settings.audio
+        with (
+            Microphone(audio.input, block_ms=audio.block_ms) as microphone,
+            Speaker(
+                audio.output, sample_rate_hz=sample_rate_hz, block_ms=audio.block_ms
+            ) as speaker,
+        ):
+            yield microphone, speaker
+
     with (
         bind(kiosk.host, kiosk.port) as bound,
         keep_log_lines() as log_lines,
@@ -69,7 +85,7 @@ async def _serve(context: CliContext, prepared: PreparedModels) -> None:
         host, port = bound.getsockname()[:2]
         gate = Gate(gate_rules(kiosk, port))
         pages = Pages()
-        visits = Visits(settings, pages, open_stages, observe=watching.observe)
+        visits = Visits(settings, pages, open_stages, open_card=open_card, observe=watching.observe)
         teller = StatusTeller(settings, prepared.profile, visits, pages, log_lines)
         server = new_server(kiosk_app(visits, pages, gate, teller.status))
         shown_host = f"[{host}]" if ":" in host else host

@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from voicebot.audio.devices import Microphone, Speaker
 from voicebot.conversation_rules import new_history, session_rules
 from voicebot.errors import VoicebotError
 from voicebot.events import ClauseSpoken, SpeechStarted, StageFailed, TurnClosed
@@ -40,7 +39,7 @@ from voicebot.kiosk.protocol import (
 from voicebot.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
     from voicebot.audio.sinks import AudioSink
@@ -52,10 +51,13 @@ if TYPE_CHECKING:
     from voicebot.kiosk.protocol import MicrophoneFrame
     from voicebot.stages import Stages
 
-__all__ = ["OpenStages", "Visits", "offered_languages"]
+__all__ = ["OpenCard", "OpenStages", "Visits", "offered_languages"]
 
 OpenStages: TypeAlias = "Callable[[str], AbstractAsyncContextManager[Stages]]"
 """Opens the stages of a language, by its code; leaving closes them."""
+
+OpenCard: TypeAlias = "Callable[[int], AbstractAsyncContextManager[tuple[AudioSource, AudioSink]]]"
+"""Opens the sound card for a bot that speaks at so many samples a second; leaving closes it."""
 
 _EndReason: TypeAlias = Literal["forgotten", "goodbye", "language", "restarted", "failed", "left"]
 
@@ -80,6 +82,7 @@ class Visits:
         settings: of the kiosk and of the conversations.
         pages: the open pages.
         open_stages: loads the models of a language.
+        open_card: opens the sound card; needed where ``kiosk.audio`` is ``card``.
         observe: takes every fact; must not block or raise.
     """
 
@@ -89,11 +92,13 @@ class Visits:
         pages: Pages,
         open_stages: OpenStages,
         *,
+        open_card: OpenCard | None = None,
         observe: Callable[[Event], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._pages = pages
         self._open_stages = open_stages
+        self._open_card = open_card
         self._observe = observe
         self._languages = offered_languages(settings)
         self._language = settings.language
@@ -315,7 +320,7 @@ class Visits:
         self._pages.tell(Captions(()))
         self._enter(self._narrator.state)
         try:
-            with self._audio() as (source, sink):
+            async with self._audio() as (source, sink):
                 session = self._session(source, sink, stages, parts)
                 await self._hold_conversation(session)
         except VoicebotError as error:
@@ -368,17 +373,13 @@ class Visits:
             self._pages.tell(Notice("microphone"))
         self._microphone_told = is_silent
 
-    @contextmanager
-    def _audio(self) -> Iterator[tuple[AudioSource, AudioSink]]:
+    @asynccontextmanager
+    async def _audio(self) -> AsyncIterator[tuple[AudioSource, AudioSink]]:
         if self.speaker is not None:
             yield self.microphone, self.speaker
-            return
-        audio, rate_hz = self._settings.audio, self._playback_rate_hz
-        with (
-            Microphone(audio.input, block_ms=audio.block_ms) as microphone,
-            Speaker(audio.output, sample_rate_hz=rate_hz, block_ms=audio.block_ms) as speaker,
-        ):
-            yield microphone, speaker
+        elif self._open_card is not None:
+            async with self._open_card(self._playback_rate_hz) as card:
+                yield card
 
     def _session(
         self, source: AudioSource, sink: AudioSink, stages: Stages, parts: KioskParts
