@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from conversations import scripted
-
 from voicebot.config import KioskSettings, Settings
 from voicebot.kiosk.gate import Gate, gate_rules
 from voicebot.kiosk.pages import Pages
@@ -82,7 +81,7 @@ def kiosk_server(
             loop = asyncio.get_running_loop()
             running.append(KioskServer(own_port, visits, pages, server, loop))
             serving = asyncio.create_task(server.serve(sockets=[bound]))
-            while not server.started and not serving.done():
+            while not server.started and not serving.done():  # noqa: ASYNC110  # it has no event
                 await asyncio.sleep(0.01)
             started.set()
             await serving

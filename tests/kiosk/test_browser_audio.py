@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,9 +42,7 @@ class SimulatedPage:
         self.cleared: list[tuple[int, int]] = []
         self._loop = asyncio.get_running_loop()
         now_s = self._loop.time()
-        self.page_clock.observe(
-            sent_s=now_s - WAY_S, page_s=now_s, received_s=now_s + WAY_S
-        )
+        self.page_clock.observe(sent_s=now_s - WAY_S, page_s=now_s, received_s=now_s + WAY_S)
         frame = self.frame()
         self.playback_clock.observe(
             rendered_frame=frame, at_s=now_s, output_frame=frame, output_at_s=now_s + LATENCY_S
@@ -226,14 +224,16 @@ def test_without_a_page_time_goes_on_and_a_new_page_plays_what_is_left(
 # The microphone.
 
 
-def frame_of(index: int, *, rate_hz: int = 16_000, count: int = 160, at_s: float) -> MicrophoneFrame:
+def frame_of(
+    index: int, *, rate_hz: int = 16_000, count: int = 160, at_s: float
+) -> MicrophoneFrame:
     samples = np.full(count, 1000 + index, dtype=np.int16)
     return MicrophoneFrame(index, index * count, at_s * 1000.0, samples)
 
 
 async def listen(microphone: BrowserMicrophone, into: list[AudioBlock]) -> None:
     async for block in microphone.blocks():
-        into.append(block)
+        into.append(block)  # noqa: PERF401  # seen while it goes on
 
 
 def attached(rate_hz: int = 16_000) -> BrowserMicrophone:
@@ -283,7 +283,7 @@ def test_silence_stands_in_while_there_is_no_page(virtual_time: RunInVirtualTime
         await asyncio.sleep(2.0)
         quiet_s = blocks[-1].end_s
         assert quiet_s == pytest.approx(asyncio.get_running_loop().time(), abs=0.05)
-        for before, after in zip(blocks, blocks[1:], strict=False):
+        for before, after in pairwise(blocks):
             assert after.start_s >= before.end_s - 0.005
         assert not blocks[-1].samples.any()
         # The page comes back, with a clock that begins anew.
@@ -299,7 +299,7 @@ def test_silence_stands_in_while_there_is_no_page(virtual_time: RunInVirtualTime
         await listening
         assert blocks[-1].samples.any()
         assert blocks[-1].end_s == pytest.approx(asyncio.get_running_loop().time(), abs=0.03)
-        for before, after in zip(blocks, blocks[1:], strict=False):
+        for before, after in pairwise(blocks):
             assert after.start_s >= before.end_s - 0.005
 
     virtual_time(main())

@@ -22,7 +22,7 @@ def test_the_fastest_ping_counts() -> None:
 
 def test_drift_is_followed_though_later_pings_are_slower() -> None:
     clock, drift = PageClock(), 80e-6
-    rng = random.Random(1)
+    rng = random.Random(1)  # noqa: S311
     for second in range(600):
         page_s = second * (1 + drift)
         out_s, back_s = rng.uniform(0.001, 0.01), rng.uniform(0.001, 0.01)
@@ -35,7 +35,7 @@ def test_drift_is_followed_though_later_pings_are_slower() -> None:
 
 def test_the_capture_clock_is_not_fooled_by_frames_that_come_late() -> None:
     clock = CaptureClock(16_000, input_latency_s=0.01)
-    rng = random.Random(2)
+    rng = random.Random(2)  # noqa: S311
     for index in range(200):
         end_s = 5.0 + (index + 1) * 0.016
         starts_s = clock.page_s(index * 256, 256, in_hand_s=end_s + rng.choice([0.0, 0.03, 0.2]))
@@ -60,15 +60,15 @@ def test_playback_is_placed_behind_the_furthest_that_was_rendered() -> None:
 
 def test_the_output_time_is_smoothed_and_a_jump_is_followed_at_once() -> None:
     clock = PlaybackClock(1000)
-    rng = random.Random(3)
+    rng = random.Random(3)  # noqa: S311
     for tick in range(100):
         jitter_s = rng.uniform(-0.004, 0.004)
         clock.observe(
-            rendered_frame=tick * 100, at_s=tick / 10, output_frame=tick * 100,
+            rendered_frame=tick * 100,
+            at_s=tick / 10,
+            output_frame=tick * 100,
             output_at_s=tick / 10 + 0.04 + jitter_s,
         )
     assert clock.leaves_s(10_000) == pytest.approx(10.04, abs=0.002)
-    clock.observe(
-        rendered_frame=10_000, at_s=10.0, output_frame=10_000, output_at_s=10.3
-    )
+    clock.observe(rendered_frame=10_000, at_s=10.0, output_frame=10_000, output_at_s=10.3)
     assert clock.leaves_s(10_000) == pytest.approx(10.3)

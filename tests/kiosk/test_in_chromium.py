@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import soundfile
+from kiosk_server import kiosk_server
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from chromium import CHROMIUM, chromium
+from chromium import CHROMIUM, Tab, chromium
 from conversations import scripted
-from kiosk_server import KioskServer, kiosk_server
-
 from voicebot.audio.files import read_audio
 from voicebot.bench.callers import load_callers, recorded_callers_dir
 from voicebot.engines.scripted import ScriptedAsr, ScriptedLlm
+from voicebot.languages import LANGUAGES
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 
@@ -46,13 +45,6 @@ def caller_file(path: Path, *parts: float | np.ndarray) -> Path:
 
 def says(reply: str) -> ScriptedLlm:
     return ScriptedLlm(default=reply)
-
-
-def until(kiosk: KioskServer, condition: object, seconds: float = 10.0) -> None:
-    limit = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < limit
-        time.sleep(0.05)
 
 
 def test_a_visitor_is_heard_answered_and_shown_both(tmp_path: Path) -> None:
@@ -92,7 +84,9 @@ def test_speech_over_the_reply_interrupts_it(tmp_path: Path) -> None:
         said = tab.evaluate("document.querySelectorAll('.is-cut .word.is-said').length")
         words = tab.evaluate("document.querySelectorAll('.is-cut .word').length")
         assert 0 < said < words
-        tab.wait_for("document.querySelectorAll('.exchange').length === 2 && kiosk.state === 'speaking'")
+        tab.wait_for(
+            "document.querySelectorAll('.exchange').length === 2 && kiosk.state === 'speaking'"
+        )
         assert kiosk.visits.outcomes["answered"] == 1
 
 
@@ -153,3 +147,57 @@ def test_a_second_page_reads_along_and_cannot_talk(tmp_path: Path) -> None:
         assert other.evaluate("kiosk.facts.sentFrames") == 0
         tab.evaluate("document.getElementById('talk').click()")
         other.wait_for("kiosk.seat === 'free'")
+
+
+def test_every_language_has_all_words_and_every_control_a_name() -> None:
+    with kiosk_server(languages="de,fr,es") as kiosk, chromium() as tab:
+        tab.open(kiosk.url)
+        tab.wait_for("window.kiosk?.state === 'inviting'")
+        keys = tab.evaluate(
+            "import('/assets/wording.js').then(({WORDING}) => Object.values(WORDING).map((words) =>"
+            "[words, words.notices, words.parts].map((one) => Object.keys(one).sort().join())))"
+        )
+        assert len(keys) == len(LANGUAGES)
+        assert all(one == keys[0] for one in keys)
+        nodes = tab.call("Accessibility.getFullAXTree")["nodes"]
+        controls = [
+            node
+            for node in nodes
+            if node.get("role", {}).get("value") in {"button", "slider", "log", "heading"}
+        ]
+        assert len(controls) >= 7
+        assert all(node["name"]["value"].strip() for node in controls)
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_text_stands_out_from_its_ground(scheme: str) -> None:
+    with kiosk_server() as kiosk, chromium() as tab:
+        tab.prefer(prefers_color_scheme=scheme)
+        for path in ("/", "/technician"):
+            tab.open(kiosk.url + path)
+            names = ["--ink", "--ink-soft", "--ink-faint", "--soft", "--alert", "--warn"]
+            for ground in ("--ground", "--ground-high", "--card"):
+                under = colour_of(tab, ground)
+                for name in names:
+                    over = colour_of(tab, name)
+                    if over and under:
+                        assert contrast(over, under) >= 4.5, (path, name, ground)
+
+
+def colour_of(tab: Tab, name: str) -> str:
+    style = "getComputedStyle(document.documentElement)"
+    return str(tab.evaluate(f"{style}.getPropertyValue('{name}').trim()"))
+
+
+def contrast(one: str, other: str) -> float:
+    """As the Web Content Accessibility Guidelines 2.2 define it."""
+    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -125,8 +125,26 @@ def test_any_text_is_a_message_or_a_protocol_error(text: str) -> None:
     _decodes_or_refuses(text)
 
 
-@given(_NAMES, st.dictionaries(st.sampled_from(["version", "id", "page_ms", "frame", "sequence",
-    "rate_hz", "utterance", "frames", "code", "visit"]), _JSON))
+@given(
+    _NAMES,
+    st.dictionaries(
+        st.sampled_from(
+            [
+                "version",
+                "id",
+                "page_ms",
+                "frame",
+                "sequence",
+                "rate_hz",
+                "utterance",
+                "frames",
+                "code",
+                "visit",
+            ]
+        ),
+        _JSON,
+    ),
+)
 def test_any_fields_are_a_message_or_a_protocol_error(name: str, fields: dict[str, object]) -> None:
     _decodes_or_refuses(json.dumps({"type": name, **fields}))
 

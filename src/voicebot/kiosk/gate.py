@@ -72,13 +72,13 @@ def gate_rules(
     token = environment.get(kiosk.token_variable, "") if kiosk.token_variable else ""
     if token and len(token) < _TOKEN_CHARACTERS_MIN:
         raise ConfigError(
-            f"the token in {kiosk.token_variable} has fewer than {_TOKEN_CHARACTERS_MIN} characters",
+            f"the token in {kiosk.token_variable} is shorter than {_TOKEN_CHARACTERS_MIN} letters",
             "take a longer one, such as what 'openssl rand -hex 16' prints",
         )
     if not is_loopback(kiosk.host) and not token:
         name = kiosk.token_variable or "VOICEBOT_KIOSK_TOKEN"
         raise ConfigError(
-            f"kiosk.host = {kiosk.host} is reached by others than this machine, and there is no token",
+            f"kiosk.host = {kiosk.host} is open to other machines, and there is no token",
             f"set kiosk.token_variable to {name} and that environment variable to a secret",
         )
     names = {"localhost", "127.0.0.1", "[::1]"}

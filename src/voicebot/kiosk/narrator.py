@@ -14,7 +14,6 @@ from voicebot.events import (
     SpeechStarted,
     TurnClosed,
     TurnCommitted,
-    TurnDismissed,
 )
 from voicebot.kiosk.page_messages import (
     BotWords,
@@ -66,26 +65,23 @@ class Narrator:
         """What the page is told of ``event``."""
         match event:
             case SpeechStarted() | ReplyHeld():
-                return self._enter("listening")
+                messages = self._enter("listening")
             case PartialTranscript(turn=turn, text=text):
-                return [UserWords(turn, text, is_final=False)]
+                messages = [UserWords(turn, text, is_final=False)]
             case TurnCommitted():
-                return self._enter("thinking")
+                messages = self._enter("thinking")
             case ClauseSpoken(turn=turn, text=text):
-                so_far = self._replies.get(turn, "")
-                self._replies[turn] = f"{so_far} {text.strip()}".strip()
-                self._speaking_turn = turn
-                return [BotWords(turn, self._replies[turn]), *self._enter("speaking")]
-            case ReplyResumed(turn=turn):
-                return self._enter("speaking")
+                messages = self._speak(turn, text)
+            case ReplyResumed():
+                messages = self._enter("speaking")
             case BargedIn(turn=turn):
                 self._cut.add(turn)
-                return self._enter("listening")
-            case TurnDismissed():
-                return []
+                messages = self._enter("listening")
             case TurnClosed():
-                return self._close(event)
-        return []
+                messages = self._close(event)
+            case _:
+                messages = []
+        return messages
 
     def tell_heard(self, turn: int, text: str) -> list[ServerMessage]:
         """How far the reply of ``turn`` has been heard; nothing if that is known."""
@@ -99,6 +95,12 @@ class Narrator:
         """The page heard the present reply's first sound at ``at_s``, on the session's clock."""
         if self._speaking_turn:
             self._audible.setdefault(self._speaking_turn, at_s)
+
+    def _speak(self, turn: int, text: str) -> list[ServerMessage]:
+        so_far = self._replies.get(turn, "")
+        self._replies[turn] = f"{so_far} {text.strip()}".strip()
+        self._speaking_turn = turn
+        return [BotWords(turn, self._replies[turn]), *self._enter("speaking")]
 
     def _close(self, closed: TurnClosed) -> list[ServerMessage]:
         messages: list[ServerMessage] = []

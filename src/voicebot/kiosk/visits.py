@@ -21,7 +21,6 @@ from voicebot.kiosk.compose import kiosk_parts
 from voicebot.kiosk.latencies import Latencies
 from voicebot.kiosk.narrator import Narrator
 from voicebot.kiosk.page_messages import Captions, Hello, Notice, State, Volume
-from voicebot.kiosk.pages import Page, Pages
 from voicebot.kiosk.protocol import (
     PROTOCOL_VERSION,
     Audible,
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
     from voicebot.events import Event
     from voicebot.kiosk.compose import KioskParts
     from voicebot.kiosk.page_messages import StateName
+    from voicebot.kiosk.pages import Page, Pages
     from voicebot.kiosk.protocol import MicrophoneFrame
     from voicebot.stages import Stages
 
@@ -327,7 +327,7 @@ class Visits:
             self._end_reason = "failed"
             _log.error("%s", error)  # one line says all of an expected one
             await asyncio.sleep(_RETRY_FIRST_S)
-        except Exception:
+        except Exception:  # noqa: BLE001  # a bug costs a conversation, not the kiosk
             self._end_reason = "failed"
             _log.exception("the conversation failed")
             await asyncio.sleep(_RETRY_FIRST_S)
@@ -348,7 +348,7 @@ class Visits:
             raise error
 
     def _watch(self, session: Session) -> None:
-        """What time alone brings: words that are over, a visitor who has gone, a dead microphone."""
+        """What time alone brings: words that are over, a visitor gone, a dead microphone."""
         now_s = self._now()
         if self._narrator is not None:
             for message in self._narrator.tell_heard(*session.heard_so_far()):

@@ -1,4 +1,4 @@
-"""A real Chromium for the tests, driven over its debugging protocol."""
+"""A real Chromium for tests and measurements, driven over its debugging protocol."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 __all__ = ["CHROMIUM", "Tab", "chromium"]
 
 CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))),
+    (
+        path
+        for name in ("chromium", "chromium-browser", "google-chrome")
+        if (path := shutil.which(name))
+    ),
     None,
 )
 
@@ -55,6 +59,7 @@ class Tab:
         self.console: list[str] = []
 
     def call(self, method: str, **params: Any) -> Any:
+        """Send a command; gives its result."""
         self._number += 1
         self._socket.send(json.dumps({"id": self._number, "method": method, "params": params}))
         while True:
@@ -76,8 +81,12 @@ class Tab:
             self.console.append(f"{params['entry']['level']}: {params['entry']['text']}")
 
     def evaluate(self, expression: str) -> Any:
+        """The value of an expression in the page; a promise is waited for."""
         result = self.call(
-            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True,
+            "Runtime.evaluate",
+            expression=expression,
+            returnByValue=True,
+            awaitPromise=True,
             userGesture=True,
         )
         if "exceptionDetails" in result:
@@ -95,13 +104,18 @@ class Tab:
         raise AssertionError(f"never true: {expression}; {state}; {self.console}")
 
     def open(self, url: str) -> None:
+        """Load a page."""
         self.call("Page.navigate", url=url)
         self.wait_for("document.readyState === 'complete'")
 
     def resize(self, width: int, height: int, *, scale: float = 1.0, mobile: bool = False) -> None:
+        """Give the page this size, in CSS pixels."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
-            width=width, height=height, deviceScaleFactor=scale, mobile=mobile,
+            width=width,
+            height=height,
+            deviceScaleFactor=scale,
+            mobile=mobile,
         )
 
     def prefer(self, **features: str) -> None:
@@ -114,6 +128,7 @@ class Tab:
         )
 
     def screenshot(self, path: Path, *, kind: str = "png") -> None:
+        """Write what the page looks like."""
         options: dict[str, Any] = {"format": kind}
         if kind != "png":
             options["quality"] = 82
@@ -124,17 +139,18 @@ class Tab:
 @contextmanager
 def chromium(microphone: Path | None = None) -> Iterator[Tab]:
     """A browser with one tab; ``microphone`` is a WAV file that its microphone plays once."""
-    assert CHROMIUM is not None
+    if CHROMIUM is None:
+        raise RuntimeError("Chromium is not installed")
     folder = Path(tempfile.mkdtemp(prefix="voicebot-chromium-"))
     flags = [*_FLAGS, f"--user-data-dir={folder}"]
     if microphone is not None:
         flags.append(f"--use-file-for-fake-audio-capture={microphone}%noloop")
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(  # noqa: S603  # a browser that was found by name
         [CHROMIUM, *flags, "about:blank"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         port = _port(folder, process)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json", timeout=10) as response:  # noqa: S310
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json", timeout=10) as response:
             targets = json.load(response)
         address = next(one["webSocketDebuggerUrl"] for one in targets if one["type"] == "page")
         with connect(address, max_size=None, proxy=None) as socket:
