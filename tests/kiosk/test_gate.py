@@ -57,10 +57,11 @@ def test_hosts_are_known_by_name_and_port() -> None:
         "LOCALHOST:8765",
         "[::1]:8765",
         "kiosk.local:8765",
+        "kiosk.local",
         "stand:9000",
     ):
         assert one.knows_host(host)
-    for host in ("", "kiosk.local", "kiosk.local:80", "stand:8765", "kiosk.local.evil:8765"):
+    for host in ("", "kiosk.local:80", "127.0.0.1", "stand:8765", "kiosk.local.evil:8765"):
         assert not one.knows_host(host)
 
 

@@ -149,6 +149,32 @@ def test_a_second_page_reads_along_and_cannot_talk(tmp_path: Path) -> None:
         other.wait_for("kiosk.seat === 'free'")
 
 
+def test_where_it_is_held_the_microphone_is_silent_otherwise(tmp_path: Path) -> None:
+    voice = utterance()
+    microphone = caller_file(tmp_path / "caller.wav", 1.0, voice, 3.0, voice, 60.0)
+    stages = scripted(asr=ScriptedAsr(WORDS), llm=says(SHORT))
+    with kiosk_server(stages, touch="hold") as kiosk, chromium(microphone) as tab:
+        tab.open(kiosk.url)
+        tab.wait_for("window.kiosk?.state === 'inviting'")
+        tab.evaluate("kiosk.hold(true)")
+        tab.wait_for("kiosk.facts.sentFrames > 5")
+        tab.evaluate("kiosk.hold(false)")
+        tab.wait_for("kiosk.facts.sentFrames > 330")  # beyond the first utterance
+        assert not kiosk.visits.outcomes
+        tab.evaluate("kiosk.hold(true)")
+        tab.wait_for("document.querySelector('.exchange.is-over')")
+
+
+def test_speech_alone_begins_where_that_is_set(tmp_path: Path) -> None:
+    microphone = caller_file(tmp_path / "caller.wav", 2.0, utterance(), 60.0)
+    stages = scripted(asr=ScriptedAsr(WORDS), llm=says(SHORT))
+    with kiosk_server(stages, start="speech") as kiosk, chromium(microphone) as tab:
+        tab.open(kiosk.url)
+        tab.wait_for("window.kiosk?.seat === 'yours' && kiosk.state === 'inviting'")
+        tab.wait_for("document.querySelector('.exchange.is-over')")
+        assert kiosk.visits.visits == 1
+
+
 def test_every_language_has_all_words_and_every_control_a_name() -> None:
     with kiosk_server(languages="de,fr,es") as kiosk, chromium() as tab:
         tab.open(kiosk.url)

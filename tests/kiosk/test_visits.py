@@ -363,3 +363,30 @@ def test_the_sound_card_can_be_microphone_and_loudspeaker(virtual_time: RunInVir
             assert visits.state == "inviting"
 
     virtual_time(main())
+
+
+def test_speech_alone_begins_a_conversation_where_that_is_set(
+    virtual_time: RunInVirtualTime,
+) -> None:
+    async def main() -> None:
+        async with open_kiosk(start="speech", forget_after_s=5.0) as (visits, _):
+            visitor = Visitor(visits)
+            await visitor.begin()
+            await visitor.say(np.concatenate([silence(20.0), speech(0.07), silence(2.0)]))
+            # Nobody came, and a bang was no visitor: the page goes on to invite.
+            assert visits.state == "inviting"
+            assert visitor.notices() == []
+            assert visits.visits == 0
+            await visitor.say(np.concatenate([speech(1.0), silence(3.0)]))
+            assert visits.outcomes["answered"] == 1
+            assert visits.visits == 1
+            assert visits.state == "listening"
+            await visitor.say(silence(8.0))
+            # It is forgotten, and the microphone stays on for the next one.
+            assert visitor.notices() == ["forgotten"]
+            assert visits.state == "inviting"
+            assert visitor.last("seat")["seat"] == "yours"
+            await visitor.say(np.concatenate([speech(1.0), silence(3.0)]))
+            assert visits.visits == 2
+
+    virtual_time(main())

@@ -84,8 +84,10 @@ def gate_rules(
     names = {"localhost", "127.0.0.1", "[::1]"}
     if kiosk.host not in {"0.0.0.0", "::"}:  # noqa: S104  # these name no host
         names.add(f"[{kiosk.host}]" if ":" in kiosk.host else kiosk.host)
-    names |= {one.strip() for one in kiosk.allowed_hosts.split(",") if one.strip()}
+    allowed = {one.strip().lower() for one in kiosk.allowed_hosts.split(",") if one.strip()}
+    names |= allowed
     hosts = {name.lower() if _has_port(name) else f"{name.lower()}:{port}" for name in names}
+    hosts |= allowed  # a proxy in front has a port of its own
     # A browser leaves the scheme's own port out.
     hosts |= {host.removesuffix(f":{port}") for host in hosts if port in {80, 443}}
     return GateRules(frozenset(hosts), token, not is_loopback(kiosk.host))

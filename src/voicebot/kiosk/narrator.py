@@ -39,11 +39,13 @@ class Narrator:
 
     Args:
         latencies: takes every answer's.
+        quiet_state: what goes on as long as nothing was said and understood.
     """
 
-    def __init__(self, latencies: Latencies) -> None:
+    def __init__(self, latencies: Latencies, *, quiet_state: StateName = "listening") -> None:
         self._latencies = latencies
-        self._state: StateName = "listening"
+        self._quiet_state = quiet_state
+        self._state: StateName = quiet_state
         self._replies: dict[int, str] = {}
         self._heard: tuple[int, int] = (0, 0)
         self._cut: set[int] = set()
@@ -120,6 +122,8 @@ class Narrator:
         self._replies.pop(closed.turn, None)
         if closed.turn == self._speaking_turn or self._state == "thinking":
             messages += self._enter("listening")
+        if not self._exchanges and not self._replies and self._state == "listening":
+            messages += self._enter(self._quiet_state)
         return messages
 
     def _enter(self, state: StateName) -> list[ServerMessage]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from voicebot.conversation_rules import new_history, session_rules
 from voicebot.errors import VoicebotError
-from voicebot.events import ClauseSpoken, SpeechStarted, StageFailed, TurnClosed
+from voicebot.events import ClauseSpoken, PartialTranscript, StageFailed, TurnClosed
 from voicebot.kiosk.browser_microphone import BrowserMicrophone
 from voicebot.kiosk.browser_speaker import BrowserSpeaker
 from voicebot.kiosk.compose import kiosk_parts
@@ -115,6 +115,7 @@ class Visits:
         self._microphone_told = False
         self.microphone = BrowserMicrophone()
         self.speaker: BrowserSpeaker | None = None
+        self.session: Session | None = None
         self.latencies = Latencies()
         self.outcomes: Counter[str] = Counter()
         self.visits = 0
@@ -313,10 +314,13 @@ class Visits:
             await _first_of(self._wanted, self._ending)
         if self._ending.is_set():
             return
-        self.visits += 1
         self._has_turns = self._microphone_told = False
+        if self._settings.kiosk.start == "touch":
+            self.visits += 1
         self._last_sign_s = self._now()
-        self._narrator = Narrator(self.latencies)
+        waits = self._settings.kiosk.start == "speech"
+        quiet_state: StateName = "inviting" if waits else "listening"
+        self._narrator = Narrator(self.latencies, quiet_state=quiet_state)
         self._pages.tell(Captions(()))
         self._enter(self._narrator.state)
         try:
@@ -337,11 +341,13 @@ class Visits:
 
     async def _hold_conversation(self, session: Session) -> None:
         talking = asyncio.create_task(session.run())
+        self.session = session
         try:
             while not self._ending.is_set() and not talking.done():
                 await asyncio.wait({talking}, timeout=_TICK_S)
                 self._watch(session)
         finally:
+            self.session = None
             talking.cancel()
             await asyncio.gather(talking, return_exceptions=True)
         if not talking.cancelled() and (error := talking.exception()) is not None:
@@ -403,8 +409,9 @@ class Visits:
     def _notify(self, event: Event) -> None:
         self._observe(event)
         match event:
-            case SpeechStarted() | ClauseSpoken():
+            case PartialTranscript() | ClauseSpoken() if not self._has_turns:
                 self._has_turns = True
+                self.visits += self._settings.kiosk.start == "speech"
             case StageFailed(error=error):
                 self.stage_failures += 1
                 _log.warning("%s", error)

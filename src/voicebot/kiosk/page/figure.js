@@ -4,6 +4,7 @@ const TAU = Math.PI * 2;
 const POINTS = 96;
 const LAYERS = 4;
 const LEVEL_FULL = 0.16;
+const FRAME_MS = 28; // about 30 a second: it runs for weeks
 const COLOURS = ["--figure", "--figure-warm", "--figure-cool"];
 
 const MOODS = {
@@ -52,6 +53,10 @@ export class Figure {
   }
 
   draw(ms) {
+    if (ms - this.lastMs < FRAME_MS) {
+      requestAnimationFrame((next) => this.draw(next));
+      return;
+    }
     const passed = Math.min(0.1, (ms - this.lastMs) / 1000);
     this.lastMs = ms;
     this.settle(passed);

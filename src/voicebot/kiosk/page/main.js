@@ -45,9 +45,11 @@ class Kiosk {
     const talk = at("talk");
     talk.addEventListener("click", () => this.touched());
     at("invitation").addEventListener("click", () => this.touched());
-    talk.addEventListener("pointerdown", () => this.hold(true));
-    for (const name of ["pointerup", "pointercancel", "pointerleave"]) {
-      talk.addEventListener(name, () => this.hold(false));
+    for (const held of [talk, at("invitation")]) {
+      held.addEventListener("pointerdown", () => this.hold(true));
+      for (const name of ["pointerup", "pointercancel", "pointerleave"]) {
+        held.addEventListener(name, () => this.hold(false));
+      }
     }
     talk.addEventListener("contextmenu", (event) => event.preventDefault());
     document.addEventListener("keydown", (event) => this.pressed(event));
@@ -57,11 +59,13 @@ class Kiosk {
   }
 
   pressed(event) {
-    const isControl = event.target.closest?.("button, input, [tabindex='0']");
-    if (event.code !== "Space" || isControl || event.repeat) return;
+    const control = event.target.closest?.("button, input, [tabindex='0']");
+    const isOther = control && !(this.holds && control.id === "talk");
+    if (event.code !== "Space" || isOther) return;
     event.preventDefault();
-    if (this.holds && this.isTalking) this.hold(true);
-    else this.touched();
+    if (event.repeat) return;
+    this.hold(true);
+    this.touched();
   }
 
   get holds() {
@@ -85,12 +89,16 @@ class Kiosk {
   // What was touched.
 
   touched() {
+    if (this.holds) return;
     if (!this.isTalking) this.begin();
-    else if (!this.holds) this.connection.send({ type: "end" });
+    else this.connection.send({ type: "end" });
   }
 
   hold(isHeld) {
-    if (this.holds) this.microphone?.mute(!isHeld);
+    if (!this.holds) return;
+    this.isHeld = isHeld;
+    if (isHeld && !this.isTalking) this.begin();
+    this.microphone?.mute(!isHeld);
   }
 
   /** Opens microphone and loudspeaker, and asks for the seat. */
@@ -111,7 +119,7 @@ class Kiosk {
       });
       this.isSending = true;
       if (this.loudspeaker.isBlocked) this.say(this.words.blocked);
-      if (this.holds) this.hold(false);
+      if (this.holds) this.microphone.mute(!this.isHeld);
     } catch (error) {
       await this.closeAudio();
       const isRefused = error.name === "NotAllowedError";
@@ -225,7 +233,12 @@ class Kiosk {
     if (wasLost) this.hush();
     this.setLanguage(hello.language);
     this.offerLanguages();
-    if (hello.start === "speech" && this.seat === "free") this.begin();
+    this.beginUnasked();
+  }
+
+  /** Where speech begins a conversation, the microphone is on without a touch. */
+  beginUnasked() {
+    if (this.hello?.start === "speech" && this.seat === "free") this.begin();
   }
 
   sit({ seat, visit }) {
@@ -238,7 +251,8 @@ class Kiosk {
       if (!this.isSending) this.begin();
     } else {
       sessionStorage.removeItem(VISIT_KEY);
-      if (wasYours) this.closeAudio();
+      if (wasYours) this.closeAudio().then(() => this.beginUnasked());
+      else this.beginUnasked();
     }
     this.show();
   }
