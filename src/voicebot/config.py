@@ -22,7 +22,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -533,14 +532,6 @@ class KioskSettings(_Section):
         le=600.0,
         description="So long a page that was cut off finds its conversation again.",
     )
-
-    @field_validator("languages")
-    @classmethod
-    def _languages_known(cls, value: str) -> str:
-        for code in value.split(","):
-            if code.strip() and code.strip() not in LANGUAGES:
-                raise ValueError(f"{code.strip()!r} is none of {', '.join(LANGUAGES)}")
-        return value
 
 
 class Settings(_Section):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     import uvicorn
 
+    from voicebot.kiosk.visits import OpenStages
     from voicebot.stages import Stages
 
 __all__ = ["TOKEN", "KioskServer", "kiosk_server", "settings_of"]
@@ -59,7 +60,11 @@ def settings_of(**kiosk: Any) -> Settings:
 
 @contextmanager
 def kiosk_server(
-    stages: Stages | None = None, *, port: int = 0, token: str = TOKEN, **kiosk: Any
+    stages: Stages | None = None,
+    *,
+    open_stages: OpenStages | None = None,
+    token: str = TOKEN,
+    **kiosk: Any,
 ) -> Iterator[KioskServer]:
     settings = settings_of(**kiosk)
     started = threading.Event()
@@ -67,14 +72,14 @@ def kiosk_server(
     failures: list[BaseException] = []
 
     @asynccontextmanager
-    async def open_stages(_language: str) -> AsyncIterator[Stages]:
+    async def open_scripted(_language: str) -> AsyncIterator[Stages]:
         yield stages or scripted()
 
     async def serve() -> None:
-        with bind("127.0.0.1", port) as bound:
+        with bind("127.0.0.1", 0) as bound:
             own_port = bound.getsockname()[1]
             pages = Pages()
-            visits = Visits(settings, pages, open_stages)
+            visits = Visits(settings, pages, open_stages or open_scripted)
             gate = Gate(gate_rules(settings.kiosk, own_port, {"T": token}))
             server = new_server(kiosk_app(visits, pages, gate, lambda: {"state": visits.state}))
             visiting = asyncio.create_task(visits.run())

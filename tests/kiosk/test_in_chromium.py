@@ -13,8 +13,15 @@ from chromium import CHROMIUM, Tab, chromium
 from conversations import scripted
 from voicebot.audio.files import read_audio
 from voicebot.bench.callers import load_callers, recorded_callers_dir
+from voicebot.bench.statistics import word_errors
+from voicebot.builders import engine_factories
+from voicebot.cascade import running_stages
+from voicebot.choice import choose_profile
+from voicebot.config import Settings
 from voicebot.engines.scripted import ScriptedAsr, ScriptedLlm
 from voicebot.languages import LANGUAGES
+from voicebot.models.store import ModelStore, default_models_dir
+from voicebot.text.normalise import normalise_words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -173,6 +180,33 @@ def test_speech_alone_begins_where_that_is_set(tmp_path: Path) -> None:
         tab.wait_for("window.kiosk?.seat === 'yours' && kiosk.state === 'inviting'")
         tab.wait_for("document.querySelector('.exchange.is-over')")
         assert kiosk.visits.visits == 1
+
+
+@pytest.mark.models
+def test_the_embedded_profile_understands_and_answers_through_the_browser(tmp_path: Path) -> None:
+    settings, store = Settings(), ModelStore(default_models_dir())
+    profile = choose_profile(settings)
+    for name in profile.models:
+        if not store.is_ready(name):
+            pytest.skip(f"{name} is not here: run voicebot models pull")
+    caller = load_callers(recorded_callers_dir(), "question")[0].turns[0]
+    microphone = caller_file(tmp_path / "caller.wav", 1.5, utterance(), 60.0)
+    factories = engine_factories(profile, settings, store)
+    opened = running_stages(factories, stage_timeout_s=30.0)
+    with kiosk_server(open_stages=lambda _: opened) as kiosk, chromium(microphone) as tab:
+        tab.open(kiosk.url)
+        tab.wait_for("window.kiosk?.state === 'inviting'", 60.0)
+        tab.evaluate("document.getElementById('talk').click()")
+        tab.wait_for("document.querySelector('.exchange.is-over')", 60.0)
+        heard = tab.evaluate("document.querySelector('.you .words').innerText")
+        assert caller.text is not None
+        errors, words = word_errors([(caller.text, heard)], normalise_words)
+        assert errors <= words / 2
+        assert tab.evaluate("document.querySelector('.bot .words').innerText.trim()")
+        assert tab.evaluate("kiosk.facts.heardSamples") > 1000
+        assert "conversation" in tab.evaluate(
+            "document.getElementById('read-out').ariaLabel.toLowerCase()"
+        )
 
 
 def test_every_language_has_all_words_and_every_control_a_name() -> None:

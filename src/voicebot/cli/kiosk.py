@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
+import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -38,6 +40,9 @@ def kiosk_command(context: CliContext, *, port: int | None) -> None:
     docs/kiosk.md says how a machine is set up with it.
     """
     context = context.with_flag("kiosk.port", "--port", port)
+    from voicebot.kiosk.visits import offered_languages  # noqa: PLC0415  # for this command only
+
+    offered_languages(context.settings)  # says what is wrong with them before anything is loaded
     if context.settings.kiosk.audio == "card":
         require_devices(context.settings.audio.input, context.settings.audio.output)
     prepared = prepare_models(context)
@@ -62,9 +67,14 @@ async def _serve(context: CliContext, prepared: PreparedModels) -> None:
         factories = engine_factories(choose_profile(chosen), chosen, prepared.store)
         timeout_s = settings.reply.stage_timeout_s
         async with running_stages(factories, stage_timeout_s=timeout_s) as stages:
+            # What is loaded stays: the collector need not look at it in the middle of a turn.
             gc.collect()
             gc.freeze()
             yield stages
+        del stages, factories
+        gc.unfreeze()  # it does not stay any longer
+        gc.collect()
+        _return_free_memory()
 
     @asynccontextmanager
     async def open_card(sample_rate_hz: int) -> AsyncIterator[tuple[AudioSource, AudioSink]]:
@@ -103,3 +113,10 @@ async def _serve(context: CliContext, prepared: PreparedModels) -> None:
         for result in results:
             if isinstance(result, Exception):
                 raise result
+
+
+def _return_free_memory() -> None:
+    """Give the system back what the models that were closed had; glibc keeps it by itself."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)

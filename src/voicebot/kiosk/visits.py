@@ -35,6 +35,7 @@ from voicebot.kiosk.protocol import (
     ProtocolError,
     SetLanguage,
 )
+from voicebot.languages import find_language
 from voicebot.session import Session
 
 if TYPE_CHECKING:
@@ -70,8 +71,16 @@ _log = logging.getLogger("voicebot.kiosk")
 
 
 def offered_languages(settings: Settings) -> tuple[str, ...]:
-    """The languages to choose from; the conversation's own is always among them."""
-    listed = [code.strip() for code in settings.kiosk.languages.split(",") if code.strip()]
+    """The languages to choose from; the conversation's own is always among them.
+
+    Raises:
+        ConfigError: one of them is not known.
+    """
+    listed = [
+        find_language(code.strip()).code
+        for code in settings.kiosk.languages.split(",")
+        if code.strip()
+    ]
     return tuple(dict.fromkeys([settings.language, *listed]))
 
 
@@ -185,7 +194,7 @@ class Visits:
         """A page is gone."""
         was_talker = self._pages.talker is page
         self._pages.remove(page)
-        if was_talker:
+        if was_talker and self.is_browser:
             self._detach()
             self._talker_gone_s = self._now()
 

@@ -72,8 +72,10 @@ class Exchange {
 }
 
 export class Captions {
-  constructor(list) {
+  /** @param readOut takes what was said once it is certain, for screen readers. */
+  constructor(list, readOut) {
     this.list = list;
+    this.readOut = readOut;
     this.turns = new Map();
     this.labels = { you: "", bot: "" };
   }
@@ -111,14 +113,28 @@ export class Captions {
   }
 
   over({ turn, outcome, was_cut: wasCut }) {
-    if (outcome === "answered") this.turns.get(turn)?.close(wasCut);
-    else this.remove(turn);
+    const one = this.turns.get(turn);
+    if (outcome !== "answered") {
+      this.remove(turn);
+    } else if (one) {
+      one.close(wasCut);
+      this.read(one);
+    }
+  }
+
+  /** Words that still change are read by nobody; the bot's are read once they have been heard. */
+  read(one) {
+    for (const line of [one.you, one.bot]) {
+      if (!line.hidden) this.readOut.append(element("p", "", line.textContent));
+    }
+    while (this.readOut.childElementCount > KEPT * 2) this.readOut.firstElementChild.remove();
   }
 
   /** The conversation so far, in place of whatever is shown. */
   reset(exchanges) {
     for (const turn of [...this.turns.keys()]) this.remove(turn);
     this.list.replaceChildren();
+    this.readOut.replaceChildren();
     exchanges.slice(-KEPT).forEach(([you, bot], index) => {
       const one = this.exchange(`before-${index}`);
       one.setYou(you, true);

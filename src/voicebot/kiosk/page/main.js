@@ -25,7 +25,7 @@ class Kiosk {
     this.words = WORDING.en;
     this.isOpening = false;
     this.example = 0;
-    this.captions = new Captions(at("captions"));
+    this.captions = new Captions(at("captions"), at("read-out"));
     this.latency = new LatencyView(at("latency"));
     this.connection = new Connection({
       onOpen: () => this.opened(),
@@ -291,7 +291,9 @@ class Kiosk {
     this.latency.setWords(words.parts);
     at("title").textContent = this.hello?.title || words.title;
     at("example-lead").textContent = words.example;
-    at("captions").setAttribute("aria-label", words.conversation);
+    for (const id of ["captions", "read-out"]) {
+      at(id).setAttribute("aria-label", words.conversation);
+    }
     at("languages").setAttribute("aria-label", words.language);
     at("volume-label").textContent = words.volume;
     at("latency-name").textContent = words.latency;
