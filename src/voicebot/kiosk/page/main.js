@@ -76,6 +76,10 @@ class Kiosk {
     return this.hello?.audio === "browser";
   }
 
+  get isLost() {
+    return root.dataset.connection === "lost";
+  }
+
   get isTalking() {
     return this.seat === "yours";
   }
@@ -179,6 +183,7 @@ class Kiosk {
   lost(code) {
     root.dataset.connection = "lost";
     this.isSending = false;
+    this.show();
     this.say(code === REPLACED ? this.words.replaced : this.words.lost, { stays: true });
     if (code === REPLACED) this.closeAudio();
   }
@@ -226,7 +231,7 @@ class Kiosk {
   }
 
   welcome(hello) {
-    const wasLost = root.dataset.connection === "lost";
+    const wasLost = this.isLost;
     this.hello = hello;
     root.dataset.connection = "open";
     root.dataset.theme = hello.theme;
@@ -270,14 +275,15 @@ class Kiosk {
     const { words, state, seat } = this;
     const isIdle = state === "inviting" || state === "starting";
     root.toggleAttribute("data-talking", !isIdle);
-    at("state").textContent = seat === "taken" ? words.taken : words[state];
+    const shownState = this.isLost ? words.starting : words[state];
+    at("state").textContent = seat === "taken" ? words.taken : shownState;
     at("talk-label").textContent = this.talkLabel(isIdle);
     at("talk").setAttribute("aria-pressed", String(this.isTalking));
   }
 
   talkLabel(isIdle) {
     const { words } = this;
-    if (this.state === "starting" || this.seat === "taken") return "";
+    if (this.isLost || this.state === "starting" || this.seat === "taken") return "";
     if (!isIdle) return this.holds ? words.hold : words.done;
     if (this.hello?.start === "speech") return words.speak;
     return words.touch;
