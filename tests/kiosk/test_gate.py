@@ -84,10 +84,18 @@ def test_a_cookie_outlives_the_server_but_not_its_token() -> None:
 def test_wrong_tokens_close_the_door_for_a_while() -> None:
     now_s = [1000.0]
     one = gate(now_s)
-    assert [one.opens("guess") for _ in range(6)] == [False] * 5 + [None]
-    assert one.opens(TOKEN) is None
+    assert [one.opens("guess", "1.1.1.1") for _ in range(6)] == [False] * 5 + [None]
+    assert one.opens(TOKEN, "1.1.1.1") is None
+    assert one.opens(TOKEN, "2.2.2.2") is True
     now_s[0] += 61
-    assert one.opens(TOKEN) is True
+    assert one.opens(TOKEN, "1.1.1.1") is True
+
+
+def test_guesses_from_everywhere_do_not_pile_up() -> None:
+    one = gate()
+    for number in range(5000):
+        one.opens("guess\udcff", f"client {number}")
+    assert len(one._failures) == 1000
 
 
 @given(st.text(max_size=300))

@@ -227,6 +227,14 @@ def test_every_language_has_all_words_and_every_control_a_name() -> None:
         ]
         assert len(controls) >= 7
         assert all(node["name"]["value"].strip() for node in controls)
+        # A microphone that is refused is said, and the page is as it was.
+        tab.evaluate(
+            "navigator.mediaDevices.getUserMedia = "
+            "() => Promise.reject(new DOMException('no', 'NotAllowedError'))"
+        )
+        tab.evaluate("document.getElementById('talk').click()")
+        tab.wait_for("document.getElementById('notice').innerText.includes('not allowed')")
+        assert tab.evaluate("kiosk.state + kiosk.seat") == "invitingfree"
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])

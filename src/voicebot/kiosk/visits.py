@@ -19,6 +19,7 @@ from voicebot.kiosk.browser_microphone import BrowserMicrophone
 from voicebot.kiosk.browser_speaker import BrowserSpeaker
 from voicebot.kiosk.compose import kiosk_parts
 from voicebot.kiosk.latencies import Latencies
+from voicebot.kiosk.memory import return_free_memory
 from voicebot.kiosk.narrator import Narrator
 from voicebot.kiosk.page_messages import Captions, Hello, Notice, State, Volume
 from voicebot.kiosk.protocol import (
@@ -347,6 +348,7 @@ class Visits:
         finally:
             self._narrator = None
             self._forget()
+            return_free_memory()
 
     async def _hold_conversation(self, session: Session) -> None:
         talking = asyncio.create_task(session.run())
