@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from voicebot.audio.devices import Microphone, Speaker, require_devices
+from voicebot.audio.desktop import DesktopAudio
+from voicebot.audio.devices import require_devices
 from voicebot.builders import engine_factories
 from voicebot.cascade import running_stages
-from voicebot.choice import choose_profile
 from voicebot.cli.context import takes_settings
+from voicebot.cli.devices import desktop_choice, devices_to_use
 from voicebot.cli.startup import prepare_models
 from voicebot.telemetry.observers import telemetry
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from voicebot.audio.sinks import AudioSink
     from voicebot.audio.sources import AudioSource
@@ -40,14 +41,18 @@ def kiosk_command(context: CliContext, *, port: int | None) -> None:
     context = context.with_flag("kiosk.port", "--port", port)
     from voicebot.kiosk.visits import offered_languages  # noqa: PLC0415  # for this command only
 
-    offered_languages(context.settings)  # says what is wrong with them before anything is loaded
+    languages = offered_languages(context.settings)
     if context.settings.kiosk.audio == "card":
-        require_devices(context.settings.audio.input, context.settings.audio.output)
-    prepared = prepare_models(context)
+        devices = devices_to_use(context)
+        require_devices(devices.input, devices.output)
+    prepared = {
+        language: prepare_models(context.with_flag("language", "kiosk.languages", language))
+        for language in languages
+    }
     asyncio.run(_serve(context, prepared))
 
 
-async def _serve(context: CliContext, prepared: PreparedModels) -> None:
+async def _serve(context: CliContext, prepared: Mapping[str, PreparedModels]) -> None:
     # The server's libraries are for this command only.
     from voicebot.kiosk.gate import Gate, gate_rules  # noqa: PLC0415
     from voicebot.kiosk.log_lines import keep_log_lines  # noqa: PLC0415
@@ -59,11 +64,13 @@ async def _serve(context: CliContext, prepared: PreparedModels) -> None:
 
     settings = context.settings
     kiosk = settings.kiosk
+    profile = prepared[settings.language].profile
 
     @asynccontextmanager
     async def open_stages(language: str) -> AsyncIterator[Stages]:
         chosen = settings.model_copy(update={"language": language})
-        factories = engine_factories(choose_profile(chosen), chosen, prepared.store)
+        models = prepared[language]
+        factories = engine_factories(models.profile, chosen, models.store)
         timeout_s = settings.reply.stage_timeout_s
         async with running_stages(factories, stage_timeout_s=timeout_s) as stages:
             # What is loaded stays: the collector need not look at it in the middle of a turn.
@@ -75,27 +82,25 @@ async def _serve(context: CliContext, prepared: PreparedModels) -> None:
         gc.collect()
         return_free_memory()
 
+    def tell(line: str) -> None:
+        context.error_console.print(line, markup=False, soft_wrap=True)
+
     @asynccontextmanager
     async def open_card(sample_rate_hz: int) -> AsyncIterator[tuple[AudioSource, AudioSink]]:
-        audio = settings.audio
-        with (
-            Microphone(audio.input, block_ms=audio.block_ms) as microphone,
-            Speaker(
-                audio.output, sample_rate_hz=sample_rate_hz, block_ms=audio.block_ms
-            ) as speaker,
-        ):
-            yield microphone, speaker
+        choice = desktop_choice(context, sample_rate_hz=sample_rate_hz)
+        async with DesktopAudio(choice, tell) as desktop:
+            yield desktop.source, desktop.sink
 
     with (
         bind(kiosk.host, kiosk.port) as bound,
         keep_log_lines() as log_lines,
-        telemetry(settings.telemetry, prepared.profile.model_names) as watching,
+        telemetry(settings.telemetry, profile.model_names) as watching,
     ):
         host, port = bound.getsockname()[:2]
         gate = Gate(gate_rules(kiosk, port))
         pages = Pages()
         visits = Visits(settings, pages, open_stages, open_card=open_card, observe=watching.observe)
-        teller = StatusTeller(settings, prepared.profile, visits, pages, log_lines)
+        teller = StatusTeller(settings, profile, visits, pages, log_lines)
         server = new_server(kiosk_app(visits, pages, gate, teller.status))
         shown_host = f"[{host}]" if ":" in host else host
         context.error_console.print(

@@ -11,7 +11,9 @@ from voicebot.events import (
     PartialTranscript,
     ReplyHeld,
     ReplyResumed,
+    ReplyStopped,
     SpeechStarted,
+    TextEntered,
     TurnClosed,
     TurnCommitted,
 )
@@ -70,13 +72,15 @@ class Narrator:
                 messages = self._enter("listening")
             case PartialTranscript(turn=turn, text=text):
                 messages = [UserWords(turn, text, is_final=False)]
+            case TextEntered(turn=turn, text=text):
+                messages = [UserWords(turn, text, is_final=True), *self._enter("thinking")]
             case TurnCommitted():
                 messages = self._enter("thinking")
             case ClauseSpoken(turn=turn, text=text):
                 messages = self._speak(turn, text)
             case ReplyResumed():
                 messages = self._enter("speaking")
-            case BargedIn(turn=turn):
+            case BargedIn(turn=turn) | ReplyStopped(turn=turn):
                 self._cut.add(turn)
                 messages = self._enter("listening")
             case TurnClosed():
@@ -106,14 +110,19 @@ class Narrator:
 
     def _close(self, closed: TurnClosed) -> list[ServerMessage]:
         messages: list[ServerMessage] = []
-        if closed.outcome is Outcome.ANSWERED:
+        is_said = closed.outcome in {Outcome.ANSWERED, Outcome.REPEATED}
+        if is_said:
             if closed.transcript:
                 messages.append(UserWords(closed.turn, closed.transcript, is_final=True))
             messages.append(Heard(closed.turn, len(closed.heard.split())))
             self._exchanges.append((closed.transcript, closed.heard))
             del self._exchanges[:-_EXCHANGES_KEPT]
         messages.append(
-            TurnOver(closed.turn, closed.outcome.value, was_cut=closed.turn in self._cut)
+            TurnOver(
+                closed.turn,
+                Outcome.ANSWERED.value if is_said else closed.outcome.value,
+                was_cut=closed.turn in self._cut,
+            )
         )
         if closed.outcome is Outcome.ANSWERED:
             latency = self._latencies.add(closed, self._audible.pop(closed.turn, None))
