@@ -79,7 +79,7 @@ class _Kiosk:
     """The server, as a process of its own."""
 
     def __init__(self, settings: list[str], log: Any) -> None:
-        own = ["kiosk.token_variable=MEASURE_KIOSK_TOKEN", "kiosk.languages=de,fr,es", *settings]
+        own = ["kiosk.token_variable=MEASURE_KIOSK_TOKEN", *settings]
         flags = [flag for one in own for flag in ("--set", one)]
         command = [sys.executable, "-m", "voicebot", "kiosk", "--port", str(_PORT), *flags]
         self._process = subprocess.Popen(  # noqa: S603  # our own command
