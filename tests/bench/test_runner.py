@@ -21,6 +21,7 @@ from voicebot.engines.scripted import (
     ScriptedTurnDetector,
     ScriptedVad,
 )
+from voicebot.events import TurnClosed
 from voicebot.history import History
 from voicebot.session import SessionRules
 from voicebot.stages import Stages
@@ -28,6 +29,8 @@ from voicebot.stages import Stages
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from voicebot.events import Event
 
 RATE_HZ = 16_000
 
@@ -45,7 +48,11 @@ def single(turn: CallerTurn) -> Caller:
     return Caller(turn.name, turn.kind, (turn,))
 
 
-def runner(llm: ScriptedLlm | None = None, **rules: Any) -> BenchRunner:
+def runner(
+    llm: ScriptedLlm | None = None,
+    watch: Callable[[Caller], Callable[[Event], None]] | None = None,
+    **rules: Any,
+) -> BenchRunner:
     stages = Stages(
         vad=ScriptedVad(),
         turn_detector=ScriptedTurnDetector(),
@@ -59,6 +66,7 @@ def runner(llm: ScriptedLlm | None = None, **rules: Any) -> BenchRunner:
         make_history=lambda: History("be brief", max_tokens=1000),
         rules=RunnerRules(**{"warmup_turns": 0, **rules}),
         on_turn=lambda turn: None,
+        **({} if watch is None else {"watch": watch}),
     )
 
 
@@ -280,3 +288,18 @@ def test_a_silence_before_the_first_turn_is_waited(
 
     assert virtual_time(main()) > 5.0
     assert measured.turns[0].queue_wait_s == 1.5
+
+
+def test_warm_up_is_not_watched_and_every_caller_by_itself(
+    tmp_path: Path, virtual_time: Callable[[Any], Any]
+) -> None:
+    callers = [single(clip(tmp_path, f"{name}.wav", (0.3, 1.3))) for name in "ab"]
+    told: list[str] = []
+
+    def watch(caller: Caller) -> Callable[[Event], None]:
+        return lambda event: told.append(caller.name) if isinstance(event, TurnClosed) else None
+
+    measured = Measurements()
+    virtual_time(runner(watch=watch, warmup_turns=2).run(callers, measured))
+    assert len(measured.warmup_turns) == 2
+    assert told == ["a.wav", "b.wav"]

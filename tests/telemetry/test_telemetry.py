@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 import threading
 import urllib.request
 from dataclasses import replace
@@ -138,6 +139,7 @@ def test_metrics_are_served_on_this_machine() -> None:
     assert 'voicebot_latency_seconds_bucket{le="0.2"} 0.0' in text
     assert 'voicebot_latency_seconds_bucket{le="0.25"} 1.0' in text
     assert "voicebot_interruptions_total 1.0" in text
+    assert 'voicebot_latency_part_seconds_count{part="unattributed"} 1.0' in text
     assert 'voicebot_stage_failures_total{error="EngineError"} 1.0' in text
     assert 'voicebot_drafts_total{fate="discarded"} 2.0' in text
     assert "what time is it" not in text
@@ -233,11 +235,36 @@ def test_a_turn_arrives_at_the_collector_as_a_trace(collector: Collector) -> Non
 
 def test_a_collector_that_is_away_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
     tracer = TurnTracer("http://127.0.0.1:9/v1/traces", MODELS)
-    Telemetry(tracer=tracer).observe(a_closed_turn())
+    watching = Telemetry(tracer=tracer)
+    watching.observe(a_closed_turn())
+    tracer._provider.force_flush(3000)
+    watching.observe(a_closed_turn())
     tracer.close()
-    assert all("what time is it" not in record.getMessage() for record in caplog.records)
+    (record,) = caplog.records
+    assert record.name == "voicebot.telemetry"
+    line = record.getMessage()
+    assert "traces do not arrive at http://127.0.0.1:9/v1/traces" in line
+    assert "\n" not in line
+    assert record.exc_info is None
+    assert "what time is it" not in line
+    assert logging.getLogger("opentelemetry").propagate
 
 
 def test_nothing_is_watched_unless_it_is_asked_for() -> None:
     with telemetry(TelemetrySettings(), MODELS) as watching:
         watching.observe(a_closed_turn())
+
+
+def test_the_callers_of_a_run_are_told_apart(tmp_path: Path, collector: Collector) -> None:
+    path = tmp_path / "turns.jsonl"
+    settings = TelemetrySettings(turn_log=path, traces_endpoint=collector.endpoint)
+    with telemetry(settings, MODELS) as watching:
+        watching.of_caller("a-run", "one.wav")(a_closed_turn())
+        watching.of_caller("a-run", "two.wav")(a_closed_turn())
+        watching.observe(a_closed_turn())
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert [row.get("caller") for row in rows] == ["one.wav", "two.wav", None]
+    assert [row.get("run") for row in rows] == ["a-run", "a-run", None]
+    everything = "".join(str(request) for request in collector.requests)
+    assert everything.count("voicebot.caller") == 2
+    assert "two.wav" in everything

@@ -53,6 +53,10 @@ class Measurements:
         return self.cpu_seconds / len(self.turns) if self.turns else None
 
 
+def _unwatched(_: Event) -> None:
+    """Nobody is told."""
+
+
 class BenchRunner:
     """Plays callers to the stages.
 
@@ -62,7 +66,7 @@ class BenchRunner:
         make_history: a fresh history for each caller.
         rules: how to play.
         on_turn: called with each record as it is made.
-        watch: takes every fact of every session.
+        watch: gives, for each caller whose turns count, what takes every fact of its session.
         audio: takes the sound of turns that count; None stores none.
         is_alone: no other runner plays at the same time, so that processor time is this one's.
     """
@@ -75,7 +79,7 @@ class BenchRunner:
         make_history: Callable[[], History],
         rules: RunnerRules,
         on_turn: Callable[[TurnRecord], None],
-        watch: Callable[[Event], None] = lambda _: None,
+        watch: Callable[[Caller], Callable[[Event], None]] = lambda _: _unwatched,
         is_alone: bool = True,
         audio: TurnAudio | None = None,
     ) -> None:
@@ -145,7 +149,7 @@ class BenchRunner:
             session_rules=self._session_rules,
             history=self._make_history(),
             rules=self._rules,
-            watch=self._watch,
+            watch=_unwatched if is_warmup else self._watch(caller),
         )
         try:
             await conversation.hold()

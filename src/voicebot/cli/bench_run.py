@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from voicebot.cli.context import CliContext
     from voicebot.cli.startup import Listening, PreparedModels
     from voicebot.config import Settings
-    from voicebot.events import Event
     from voicebot.telemetry.observers import Telemetry
 
 __all__ = ["BenchRun", "ShownRun"]
@@ -183,7 +182,7 @@ class BenchRun:
                 f"Callers: {len(self._callers)}, turns: {self._turns}{each_}. They speak in real "
                 "time; Ctrl-C ends the run and keeps what was measured."
             )
-            watch = loaded_engines.enter_context(self._telemetry()).observe
+            watch = loaded_engines.enter_context(self._telemetry())
             if not self._traffic.is_one_after_the_other:
                 await self._play_at_once([self._player(self._members[0], e, watch) for e in lines])
                 return
@@ -222,8 +221,11 @@ class BenchRun:
         models = self._engines[first.engines].profile.model_names
         return telemetry(first.context.settings.telemetry, models)
 
-    def _player(self, member: _Member, loaded: Listening, watch: Callable[[Event], None]) -> Player:
+    def _player(self, member: _Member, loaded: Listening, watching: Telemetry) -> Player:
         settings = member.context.settings
+        run = self._started_at.isoformat(timespec="seconds")  # as meta.started_at has it
+        if self._has_several:
+            run += f" {member.variant.name}"
         runner = BenchRunner(
             loaded.stages,
             session_rules=session_rules(settings),
@@ -237,7 +239,7 @@ class BenchRun:
                 hang_up_after_s=settings.bench.hang_up_after_s,
             ),
             on_turn=lambda turn: self._print_turn(member, turn),
-            watch=watch,
+            watch=lambda caller: watching.of_caller(run, caller.name),
             audio=self._audio_of(member),
             is_alone=self._traffic.at_once == 1,
         )

@@ -53,7 +53,7 @@ class MetricsServer:
         )
         self._parts = prometheus.Histogram(
             "voicebot_latency_part_seconds",
-            "Parts of the latency along its critical path.",
+            "Parts of the latency along its critical path; what is below 0 counts as 0.",
             ["part"],
             buckets=_STAGE_BUCKETS_S,
             registry=registry,
@@ -104,7 +104,7 @@ class MetricsServer:
         if facts.latency_ms is None or facts.breakdown_ms is None:
             return
         self._latency.observe(facts.latency_ms / 1000)
-        for part in ("endpoint", "asr", "llm", "tts", "output"):
+        for part in ("endpoint", "asr", "llm", "tts", "output", "unattributed"):
             spent_ms = float(getattr(facts.breakdown_ms, part))
             self._parts.labels(part).observe(max(0.0, spent_ms) / 1000)
 

@@ -56,21 +56,38 @@ class Telemetry:
 
     def observe(self, event: Event) -> None:
         """Take note of a fact; never raises, says the first failure and goes on."""
+        self._observe(event, run=None, caller=None)
+
+    def of_caller(self, run: str, caller: str) -> Callable[[Event], None]:
+        """As ``observe``, for a caller of a measured run; both are told with each turn."""
+
+        def observe(event: Event) -> None:
+            self._observe(event, run=run, caller=caller)
+
+        return observe
+
+    def _observe(self, event: Event, *, run: str | None, caller: str | None) -> None:
         try:
-            self._pass_on(event)
+            self._pass_on(event, run=run, caller=caller)
         except Exception as error:  # noqa: BLE001 - to be watched must not end a conversation
             if not self._has_failed:
                 self._has_failed = True
                 line = error if isinstance(error, VoicebotError) else f"telemetry failed: {error}"
                 _log.warning("%s", line)
 
-    def _pass_on(self, event: Event) -> None:
+    def _pass_on(self, event: Event, *, run: str | None, caller: str | None) -> None:
         if self._metrics is not None:
             self._metrics.observe(event)
         if not isinstance(event, TurnClosed):
             return
         offset_s = self._clock_offset_s
-        facts = turn_facts(event, clock_offset_s=offset_s, with_words=self._with_words)
+        facts = turn_facts(
+            event,
+            clock_offset_s=offset_s,
+            with_words=self._with_words,
+            run=run,
+            caller=caller,
+        )
         if self._metrics is not None:
             self._metrics.count(facts)
         if self._tracer is not None:

@@ -9,6 +9,7 @@ fit: operation, provider, model.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from voicebot import __version__
@@ -24,6 +25,31 @@ if TYPE_CHECKING:
 __all__ = ["TurnTracer"]
 
 _FLUSH_MS = 3000
+_ITS_LOGGER = "opentelemetry"
+_LONGEST_CAUSE = 200
+
+_log = logging.getLogger("voicebot.telemetry")
+
+
+class _OneLine(logging.Handler):
+    """Turns what OpenTelemetry's packages log, with tracebacks and again and again, into a line."""
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(logging.WARNING)
+        self._endpoint = endpoint
+        self._has_said = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._has_said:
+            return
+        self._has_said = True
+        why = " ".join(record.getMessage().split())
+        _log.warning(
+            "traces do not arrive at %s: %s; start a collector there, or leave "
+            "telemetry.traces_endpoint out",
+            self._endpoint,
+            why if len(why) <= _LONGEST_CAUSE else f"{why[:_LONGEST_CAUSE]}…",
+        )
 
 
 class TurnTracer:
@@ -57,6 +83,10 @@ class TurnTracer:
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("voicebot", __version__)
         self._models = models
+        self._its_log = logging.getLogger(_ITS_LOGGER)
+        self._one_line = _OneLine(endpoint)
+        self._its_log.addHandler(self._one_line)
+        self._did_propagate, self._its_log.propagate = self._its_log.propagate, False
 
     def trace(self, closed: TurnClosed, facts: TurnFacts, *, clock_offset_s: float) -> None:
         """Queue the spans of a turn that is over; never waits."""
@@ -73,6 +103,8 @@ class TurnTracer:
             attributes=_present(
                 {
                     "voicebot.turn": facts.turn,
+                    "voicebot.run": facts.run,
+                    "voicebot.caller": facts.caller,
                     "voicebot.outcome": facts.outcome,
                     "voicebot.latency_ms": facts.latency_ms,
                     "voicebot.drafts.started": facts.drafts_started,
@@ -105,8 +137,12 @@ class TurnTracer:
 
     def close(self) -> None:
         """Send what is queued, for a few seconds at most."""
-        self._provider.force_flush(_FLUSH_MS)
-        self._provider.shutdown()
+        try:
+            self._provider.force_flush(_FLUSH_MS)
+            self._provider.shutdown()
+        finally:
+            self._its_log.removeHandler(self._one_line)
+            self._its_log.propagate = self._did_propagate
 
     def _described(self, part: Part) -> tuple[str, dict[str, Any]]:
         model = self._models.get(part.value, "")

@@ -33,6 +33,8 @@ class TurnFacts:
         speech_end_at: the user's estimated end, ISO 8601 in UTC; None if it never came.
         first_sample_at: when the reply's first sample left the loudspeaker, by the device's own
             time; None without a reply.
+        run: which measured run it is of; None in a conversation with a person.
+        caller: which of that run's callers; None likewise.
         transcript: what was understood; None unless words are wanted.
         reply: what was written; None unless words are wanted.
         heard: how much of it was played; None unless words are wanted.
@@ -49,18 +51,29 @@ class TurnFacts:
     failure: str | None
     speech_end_at: str | None = None
     first_sample_at: str | None = None
+    run: str | None = None
+    caller: str | None = None
     transcript: str | None = None
     reply: str | None = None
     heard: str | None = None
 
 
-def turn_facts(closed: TurnClosed, *, clock_offset_s: float, with_words: bool) -> TurnFacts:
+def turn_facts(
+    closed: TurnClosed,
+    *,
+    clock_offset_s: float,
+    with_words: bool,
+    run: str | None = None,
+    caller: str | None = None,
+) -> TurnFacts:
     """The facts of a turn.
 
     Args:
         closed: the turn.
         clock_offset_s: what makes an instant of the session's clock a Unix time.
         with_words: whether what was said may leave the program.
+        run: the measured run it is of, if any.
+        caller: and the caller.
     """
     left_s = closed.timeline.marks.get(Mark.LEFT_SINK)
     breakdown = None
@@ -86,6 +99,8 @@ def turn_facts(closed: TurnClosed, *, clock_offset_s: float, with_words: bool) -
         failure=closed.failure,
         speech_end_at=instant(closed.speech_end_s),
         first_sample_at=instant(left_s),
+        run=run,
+        caller=caller,
         transcript=closed.transcript if with_words else None,
         reply=closed.reply if with_words else None,
         heard=closed.heard if with_words else None,
