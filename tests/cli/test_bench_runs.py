@@ -75,3 +75,34 @@ def test_what_is_no_run_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixtur
     for arguments in (["definitions", str(tmp_path)], ["export", str(tmp_path), "--as", "csv"]):
         assert run(["bench", *arguments]) == 1
         assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_a_report_elsewhere_finds_the_recordings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    turns = [a_turn(200.0, audio="audio/001.flac"), a_turn(200.0, audio="audio/gone.flac")]
+    folder = stored(tmp_path / "one", a_run(turns))
+    (tmp_path / "one" / "audio").mkdir()
+    (tmp_path / "one" / "audio" / "001.flac").write_bytes(b"sound")
+    page = tmp_path / "else" / "where" / "report.html"
+    assert run(["bench", "export", folder, "--as", "html", "--out", str(page)]) == 0
+    text = page.read_text(encoding="utf-8")
+    assert 'src="../../one/audio/001.flac"' in text
+    assert "gone.flac" not in text
+    assert "1 recordings are not where" in capsys.readouterr().out
+    assert run(["bench", "export", folder, "--as", "html"]) == 0
+    beside = (tmp_path / "one" / "report.html").read_text(encoding="utf-8")
+    assert 'src="audio/001.flac"' in beside
+
+
+def test_compare_tells_caveats_and_refuses_kinds_that_are_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = stored(tmp_path / "one", a_run([a_turn(200.0)]))
+    two = stored(tmp_path / "two", a_run([a_turn(210.0)]))
+    assert run(["bench", "compare", one, two]) == 0
+    shown = capsys.readouterr().out
+    assert "! one: Only 1 turn has a latency" in shown
+    assert "! two: Only 1 turn has a latency" in shown
+    assert run(["bench", "compare", one, two, "--latency-kinds", "questoin"]) == 1
+    assert "no turn of these runs is of kind questoin" in capsys.readouterr().err

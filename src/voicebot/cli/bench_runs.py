@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +16,7 @@ from voicebot.errors import CallersError, VoicebotError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from voicebot.bench.record import Run
+    from voicebot.bench.record import Run, TurnRecord
     from voicebot.bench.stored_runs import StoredRun
     from voicebot.cli.context import CliContext
 
@@ -137,8 +140,35 @@ def export_command(context: CliContext, *, run: Path, form: str, out_file: Path 
     """Write a stored run in another form."""
     file = _file_of(run)
     target = out_file or file.with_name(_FORMS[form])
-    _write(_read(run), form, target)
+    stored = _read(run)
+    if form == "html":
+        stored, lost = _with_sound_from(stored, file.parent, target.parent)
+        if lost:
+            context.console.print(
+                f"! {lost} recordings are not where the run says: they are left out.",
+                style="yellow",
+            )
+    _write(stored, form, target)
     context.console.print(f"Wrote {target}", soft_wrap=True)
+
+
+def _with_sound_from(run: Run, folder: Path, place: Path) -> tuple[Run, int]:
+    """The run with its recordings as they are found from ``place``, and how many are not there."""
+    lost = 0
+
+    def moved(turn: TurnRecord) -> TurnRecord:
+        nonlocal lost
+        if turn.audio is None:
+            return turn
+        audio = folder / turn.audio
+        if audio.is_file():
+            with suppress(ValueError):  # on another drive, which no relative link leads to
+                relative = os.path.relpath(audio.resolve(), place.resolve())
+                return replace(turn, audio=Path(relative).as_posix())
+        lost += 1
+        return replace(turn, audio=None)
+
+    return replace(run, turns=tuple(moved(turn) for turn in run.turns)), lost
 
 
 def _write(run: Run, form: str, target: Path) -> None:
