@@ -75,7 +75,7 @@ def test_a_folder_that_was_made_can_be_played(tmp_path: Path) -> None:
         Line("a |0.5| b", "pause"), samples, [(0.0, 0.4), (0.6, 1.0)], speaker="me", checked=True
     )
     folder.add(Line("c", "../x/y", "talk"), samples, [(0.0, 1.0)], speaker="me", checked=False)
-    assert folder.write_manifest() == 2
+    assert folder.turns == 2
     first, second = load_callers(tmp_path / "made")
     assert first.turns[0].speech == ((0.3, 0.7), (0.9, 1.3))
     assert first.turns[0].text == "a b"
@@ -87,9 +87,23 @@ def test_a_folder_with_callers_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "manifest.jsonl").write_text("")
     with pytest.raises(OutputError, match="already"):
         CallerFolder(tmp_path)
-    with pytest.raises(CallersError, match="no turn"):
-        CallerFolder(tmp_path / "new").write_manifest()
     with pytest.raises(CallersError, match="no speech"):
         CallerFolder(tmp_path / "new").add(
             Line("a", "b"), np.zeros(10, np.float32), [], speaker="me", checked=True
         )
+
+
+def test_a_bar_without_its_fellow_is_refused_by_its_line(tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text("what time is it\n\ntell me |0.6 a joke\n")
+    with pytest.raises(CallersError, match=r"lines\.txt:3: a bar without its fellow"):
+        read_lines(tmp_path / "lines.txt")
+
+
+def test_what_was_added_is_callers_at_once(tmp_path: Path) -> None:
+    folder = CallerFolder(tmp_path / "made")
+    samples = speech_like((0.0, 1.0), length_s=1.0)
+    folder.add(Line("one", "question"), samples, [(0.0, 1.0)], speaker="me", checked=True)
+    assert len(load_callers(tmp_path / "made")) == 1
+    with pytest.raises(CallersError):
+        folder.add(Line("two", "question"), samples, [], speaker="me", checked=True)
+    assert len(load_callers(tmp_path / "made")) == folder.turns == 1

@@ -34,7 +34,7 @@ async def blocks(samples: np.ndarray) -> AsyncIterator[AudioBlock]:
         yield AudioBlock(samples[first : first + 160], first / RATE)
 
 
-def recorded(samples: np.ndarray) -> np.ndarray:
+def recorded(samples: np.ndarray) -> np.ndarray | None:
     return asyncio.run(record_sentence(blocks(samples), LoudIsSpeech()))
 
 
@@ -49,7 +49,6 @@ def test_it_ends_when_the_speaker_has_been_silent_for_a_while() -> None:
 
 
 def test_nobody_speaks_or_the_microphone_ends() -> None:
-    with pytest.raises(AudioError, match="nobody spoke"):
-        recorded(np.zeros(30 * RATE, np.float32))
+    assert recorded(np.zeros(30 * RATE, np.float32)) is None
     with pytest.raises(AudioError, match="ended before"):
         recorded(np.zeros(RATE, np.float32))

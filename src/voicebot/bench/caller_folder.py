@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,11 +43,13 @@ class Line:
         text: what is said; ``|0.6|`` is a pause in seconds.
         kind: how reports group it.
         conversation: lines of the same name are turns of one caller; empty for one of its own.
+        number: where it stands in the file, from 1; 0 if it is of none.
     """
 
     text: str
     kind: str
     conversation: str = ""
+    number: int = field(default=0, compare=False)
 
     @property
     def words(self) -> str:
@@ -62,7 +64,8 @@ def read_lines(path: Path) -> list[Line]:
     of kind ``pause``, any other of kind ``question``.
 
     Raises:
-        CallersError: the file cannot be read, or holds no sentence.
+        CallersError: the file cannot be read, or holds no sentence, or a line has a bar without its
+            fellow or no words; the problem names the line.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -84,7 +87,13 @@ def read_lines(path: Path) -> list[Line]:
             )
         said = fields[-1]
         kind = fields[0] if len(fields) > 1 else "pause" if _PAUSE.search(said) else "question"
-        lines.append(Line(said, kind, fields[1] if len(fields) == _FIELDS_MAX else ""))
+        if said.count("|") % 2:
+            raise CallersError(
+                f"{path}:{number}: a bar without its fellow in {said!r}",
+                "write a pause as |0.6|, its seconds between two bars",
+            )
+        conversation = fields[1] if len(fields) == _FIELDS_MAX else ""
+        lines.append(Line(said, kind, conversation, number))
     if not lines:
         raise CallersError(f"{path} holds no sentence", "write one a line")
     return lines
@@ -119,7 +128,9 @@ def label_speech(samples: Samples) -> tuple[tuple[float, float], ...]:
 
 
 class CallerFolder:
-    """A folder that is being made; ``write_manifest`` makes it one of callers.
+    """A folder that is being made; it is one of callers as soon as it has a turn.
+
+    The manifest is written with every turn, so that whatever ends the work leaves what was done.
 
     Args:
         path: where to; created if need be.
@@ -160,7 +171,7 @@ class CallerFolder:
 
         Raises:
             CallersError: there is no speech.
-            OutputError: the clip cannot be written.
+            OutputError: the clip or the manifest cannot be written.
         """
         labels = [[round(a + _LEAD_S, 4), round(b + _LEAD_S, 4)] for a, b in speech]
         if not labels:
@@ -187,17 +198,12 @@ class CallerFolder:
         }
         if line.conversation:
             row["conversation"] = line.conversation
-        self._rows.append(row)
-
-    def write_manifest(self) -> int:
-        """Write the manifest; gives how many turns there are.
-
-        Raises:
-            CallersError: there are none.
-            OutputError: it cannot be written.
-        """
-        if not self._rows:
-            raise CallersError("no turn was made", "give at least one sentence")
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in self._rows)
+        rows = [*self._rows, row]
+        text = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in rows)
         write_text_atomically(self._path / MANIFEST_NAME, text)
+        self._rows = rows
+
+    @property
+    def turns(self) -> int:
+        """How many there are."""
         return len(self._rows)

@@ -26,7 +26,7 @@ _PATIENCE_S = 20.0
 _LONGEST_S = 60.0
 
 
-async def record_sentence(blocks: AsyncIterator[AudioBlock], vad: Vad) -> Samples:
+async def record_sentence(blocks: AsyncIterator[AudioBlock], vad: Vad) -> Samples | None:
     """Listen until somebody has spoken and then been silent for 1.5 s.
 
     Args:
@@ -34,10 +34,10 @@ async def record_sentence(blocks: AsyncIterator[AudioBlock], vad: Vad) -> Sample
         vad: hears speech begin and end.
 
     Returns:
-        From 0.4 s before the speech on, float32 at 16 kHz.
+        From 0.4 s before the speech on, float32 at 16 kHz; None if nobody speaks for 20 s.
 
     Raises:
-        AudioError: nobody speaks for 20 s, or the microphone ends.
+        AudioError: the microphone ends.
     """
     framer = Framer(vad.frame_samples)
     vad.reset()
@@ -55,7 +55,7 @@ async def record_sentence(blocks: AsyncIterator[AudioBlock], vad: Vad) -> Sample
             else:
                 silent_s += len(frame.samples) / INPUT_SAMPLE_RATE_HZ
         if speech_from is None and heard_s > _PATIENCE_S:
-            raise AudioError("nobody spoke for 20 s", "see `voicebot doctor` for the microphone")
+            return None
         if speech_from is not None and (silent_s > _DONE_AFTER_S or heard_s > _LONGEST_S):
             begin = max(0, round((speech_from - _KEPT_BEFORE_S) * INPUT_SAMPLE_RATE_HZ))
             return np.concatenate(heard)[begin:]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from voicebot.cli.context import takes_settings
+from voicebot.errors import AudioError, CallersError
 
 if TYPE_CHECKING:
     from voicebot.bench.caller_folder import CallerFolder, Line
@@ -48,11 +49,17 @@ def _make_callers(context: CliContext, *, sentences: Path, folder: Path) -> None
     speaker = f"{choice.engine}-{context.settings.tts.voice or choice.model}"
     try:
         for line in lines:
-            samples, speech = speak_with(tts, line.text)
-            made.add(line, samples, speech, speaker=speaker, checked=True)
+            try:
+                samples, speech = speak_with(tts, line.text)
+                made.add(line, samples, speech, speaker=speaker, checked=True)
+            except CallersError as error:
+                raise CallersError(
+                    f"{sentences}:{line.number}: {error.problem}{_kept(made, folder)}",
+                    error.way_out,
+                ) from error
     finally:
         tts.close()
-    context.console.print(f"{made.write_manifest()} turns in {folder}", soft_wrap=True)
+    context.console.print(f"{made.turns} turns in {folder}", soft_wrap=True)
 
 
 @callers_group.command("record")
@@ -63,8 +70,9 @@ def _make_callers(context: CliContext, *, sentences: Path, folder: Path) -> None
 def _record_callers(context: CliContext, *, sentences: Path, folder: Path, speaker: str) -> None:
     """Record somebody who reads SENTENCES aloud, and put labelled callers into FOLDER.
 
-    Each sentence is shown; recording ends when you have been silent for 1.5 s. The ends of speech
-    are found by energy and marked as unchecked: look at them with `voicebot callers check`.
+    Each sentence is shown; recording ends when you have been silent for 1.5 s. Ctrl-C keeps what
+    was recorded. The ends of speech are found by energy and marked as unchecked: look at them with
+    `voicebot callers check`.
     """
     from voicebot.audio.devices import require_devices  # noqa: PLC0415 (start-up)
     from voicebot.bench.caller_folder import CallerFolder, read_lines  # noqa: PLC0415
@@ -72,8 +80,10 @@ def _record_callers(context: CliContext, *, sentences: Path, folder: Path, speak
     lines = read_lines(sentences)
     require_devices(context.settings.audio.input, context.settings.audio.output)
     made = CallerFolder(folder)
-    asyncio.run(_record(context, lines, made, speaker))
-    context.console.print(f"{made.write_manifest()} turns in {folder}", soft_wrap=True)
+    try:
+        asyncio.run(_record(context, lines, made, speaker))
+    finally:
+        context.console.print(f"{made.turns} turns in {folder}", soft_wrap=True)
     context.console.print("Labels are by energy: check them with `voicebot callers check`.")
 
 
@@ -89,11 +99,26 @@ async def _record(context: CliContext, lines: list[Line], made: CallerFolder, sp
     try:
         for number, line in enumerate(lines, start=1):
             context.console.print(f"{number}/{len(lines)}  {line.text}", markup=False)
-            with Microphone(audio.input, block_ms=audio.block_ms) as microphone:
-                samples = await record_sentence(microphone.blocks(), vad)
-            made.add(line, samples, label_speech(samples), speaker=speaker, checked=False)
+            for is_last_try in (False, True):
+                with Microphone(audio.input, block_ms=audio.block_ms) as microphone:
+                    samples = await record_sentence(microphone.blocks(), vad)
+                speech = label_speech(samples) if samples is not None else ()
+                if samples is not None and speech:
+                    made.add(line, samples, speech, speaker=speaker, checked=False)
+                    break
+                if is_last_try:
+                    raise AudioError(
+                        f"nobody was heard saying sentence {number}, twice",
+                        "see `voicebot doctor` for the microphone",
+                    )
+                context.console.print("Nobody was heard. Once more:")
+                context.console.print(f"{number}/{len(lines)}  {line.text}", markup=False)
     finally:
         vad.close()
+
+
+def _kept(made: CallerFolder, folder: Path) -> str:
+    return f" (the {made.turns} turns before it are in {folder})" if made.turns else ""
 
 
 @callers_group.command("check")
