@@ -100,3 +100,13 @@ def test_the_file_and_the_table_hold_all_variants(tmp_path: Path) -> None:
     assert "6/24" in text
     assert "+50" in text
     assert "50 to 50" in text
+
+
+def test_the_table_fits_80_columns(tmp_path: Path) -> None:
+    with (tmp_path / "shown").open("w") as file:
+        console = Console(width=80, record=True, file=file)
+        console.print(comparison_table(compared()))
+    text = console.export_text()
+    assert "…" not in text
+    assert all(len(line.rstrip()) <= 80 for line in text.splitlines())
+    assert text.count("CPU s") == 2

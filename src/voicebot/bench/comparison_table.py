@@ -27,8 +27,9 @@ def comparison_table(comparison: Comparison) -> RenderableType:
         parts.append(Text(f"Latencies are of the kinds {', '.join(comparison.latency_kinds)}."))
     parts.append(
         Text(
-            "Latencies in ms, CPU a turn, words wrong in %, differences of shares in percentage "
-            "points. Below each: its 95 % interval, resampled by speaker; differences are paired."
+            "Latencies in ms, CPU a turn, word error rate (WER) in %, differences of shares in "
+            "percentage points. Below each: its 95 % interval, resampled by speaker; differences "
+            "are paired."
         )
     )
     return Group(*parts)
@@ -43,10 +44,10 @@ def _figures(comparison: Comparison) -> Table:
         "pauses cut",
         "cut-ins",
         "misses",
-        "words wrong",
+        "WER",
         "CPU s",
     ):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", min_width=len(heading.split()[0]))
     for variant in comparison.variants:
         table.add_row(variant.name, *_row(variant.figures))
     return table
@@ -62,7 +63,7 @@ def _row(figures: VariantFigures) -> tuple[str, ...]:
         + _interval(figures.pause_cut_in_rate.ci95, scale=100, unit=" %"),
         f"{figures.cut_ins}/{figures.turns}",
         str(figures.missed),
-        _estimate(figures.word_error_rate, scale=100, digits=1),
+        _estimate(figures.word_error_rate, scale=100),
         _estimate(figures.cpu_seconds_per_turn, digits=2),
     )
 
@@ -70,8 +71,8 @@ def _row(figures: VariantFigures) -> tuple[str, ...]:
 def _differences(comparison: Comparison) -> Table:
     first, *others = comparison.variants
     table = _table(f"less {first.name}")
-    for heading in ("p50", "mean", "p95", "pauses cut", "misses", "words wrong", "CPU s", "turns"):
-        table.add_column(heading, justify="right")
+    for heading in ("p50", "mean", "p95", "pauses cut", "misses", "WER", "CPU s", "turns"):
+        table.add_column(heading, justify="right", min_width=len(heading.split()[0]))
     for variant in others:
         difference = variant.difference
         if difference is None:
@@ -91,7 +92,7 @@ def _differences(comparison: Comparison) -> Table:
 
 
 def _table(first_heading: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column(first_heading, overflow="fold")
     return table
 

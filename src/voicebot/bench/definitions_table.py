@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 __all__ = ["definitions_table"]
 
 _BIASES = (
-    "All in ms. Clock bias: against voice-to-voice, over the turns that both time. Bias of p50 and "
-    "of the mean: of the figure against ours over all turns, those that are left out among them."
+    "All in ms. Clock bias: against voice-to-voice, over the turns that both time. p50 and mean "
+    "bias: of the figure against ours over all turns, those that are left out among them."
 )
 
 
 def definitions_table(turns: Sequence[TurnRecord]) -> RenderableType:
     """Figures by each definition, then what each one times, and where it is used."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("definition", overflow="fold")
-    for heading in ("turns", "p50", "mean", "p95", "clock bias", "bias of p50", "bias of mean"):
+    table.add_column("definition", no_wrap=True)
+    for heading in ("turns", "p50", "mean", "p95", "clock bias", "p50 bias", "mean bias"):
         table.add_column(heading, justify="right")
     scored = score_by_definitions(turns)
     for each in scored:

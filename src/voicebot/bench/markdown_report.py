@@ -101,8 +101,8 @@ def _definitions(run: Run) -> str:
         "mean ms",
         "p95 ms",
         "clock bias ms",
-        "bias of p50 ms",
-        "bias of mean ms",
+        "p50 bias ms",
+        "mean bias ms",
     )
     rows = [
         (
