@@ -16,8 +16,16 @@ if TYPE_CHECKING:
 
     from voicebot.config import Settings
 
-__all__ = ["ChosenProfile", "StageChoice", "choose_profile", "is_path"]
+__all__ = [
+    "ChosenProfile",
+    "StageChoice",
+    "choose_profile",
+    "chosen_encoder",
+    "guard_is_on",
+    "is_path",
+]
 
+_ENCODER = "all-minilm-l6-v2"
 _ROLES: Mapping[Role, str] = MappingProxyType(
     {"asr": "recogniser", "llm": "language model", "tts": "voice"}
 )
@@ -48,6 +56,7 @@ class ChosenProfile:
         llm: the language model.
         tts: the synthesiser.
         reason: one line for the user.
+        encoder: the registry's name of the sentence encoder, if knowledge or the guard needs it.
     """
 
     name: str
@@ -55,6 +64,7 @@ class ChosenProfile:
     llm: StageChoice
     tts: StageChoice
     reason: str
+    encoder: str = ""
 
     @property
     def model_names(self) -> dict[str, str]:
@@ -69,6 +79,7 @@ class ChosenProfile:
             "silero-vad-v6",
             "smart-turn-v3.2",
             *(stage.model for stage in stages if stage.model in MODELS),
+            *([self.encoder] if self.encoder else []),
         )
 
 
@@ -119,7 +130,25 @@ def choose_profile(settings: Settings) -> ChosenProfile:
         llm=_chosen("llm", stages.llm, settings.llm.engine, settings.llm.model),
         tts=_chosen("tts", stages.tts, settings.tts.engine, settings.tts.model),
         reason=reason,
+        encoder=chosen_encoder(settings),
     )
+
+
+def chosen_encoder(settings: Settings) -> str:
+    """The sentence encoder that the settings call for; empty if none is needed or none fits.
+
+    The encoder knows English; for other languages texts are compared by their spelling.
+    """
+    needed = settings.knowledge.folder is not None or (
+        guard_is_on(settings) and settings.guard.classifier
+    )
+    return _ENCODER if needed and settings.language in MODELS[_ENCODER].languages else ""
+
+
+def guard_is_on(settings: Settings) -> bool:
+    """Whether anything is to be checked: the guard is enabled, or has a list."""
+    guard = settings.guard
+    return guard.enabled or guard.words_file is not None or guard.topics_file is not None
 
 
 def _chosen(role: Role, default: StageChoice, engine: str, model: str) -> StageChoice:

@@ -21,6 +21,7 @@ __all__ = [
     "DraftDropped",
     "Event",
     "EvidenceWanted",
+    "GuardIntervened",
     "Outcome",
     "PartialTranscript",
     "ReplyHeld",
@@ -148,6 +149,23 @@ class ClauseSpoken:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardIntervened:
+    """The guard's words took the place of an answer, or of the rest of one.
+
+    Said once a turn is committed; a draft that is dropped counts for nothing.
+
+    Attributes:
+        turn: the turn that was being answered.
+        speaker: whose words were stopped, ``user`` or ``bot``.
+        topic: why.
+    """
+
+    turn: int
+    speaker: str
+    topic: str
+
+
+@dataclass(frozen=True, slots=True)
 class BargedIn:
     """The user interrupted the bot, which fell silent and drops the rest of its reply.
 
@@ -238,6 +256,7 @@ Event: TypeAlias = (
     | PartialTranscript
     | DraftDropped
     | ClauseSpoken
+    | GuardIntervened
     | BargedIn
     | ReplyHeld
     | ReplyResumed

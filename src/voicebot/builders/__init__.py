@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from voicebot.builders.asr import asr_factory
+from voicebot.builders.knowledge import with_knowledge_and_guard
 from voicebot.builders.llm import llm_factory
 from voicebot.builders.tts import tts_factory
 from voicebot.builders.turns import turn_detector_factory, vad_factory
@@ -35,6 +36,6 @@ def engine_factories(
         vad=vad_factory(store),
         turn_detector=turn_detector_factory(store),
         asr=asr_factory(chosen.asr, settings, store),
-        llm=llm_factory(chosen.llm, settings, store),
+        llm=with_knowledge_and_guard(llm_factory(chosen.llm, settings, store), settings, store),
         tts=tts_factory(chosen.tts, settings, store),
     )
