@@ -16,9 +16,16 @@ if TYPE_CHECKING:
     from voicebot.engines.protocols import Llm
     from voicebot.guard.guard import Guard
     from voicebot.knowledge.knowledge import Knowledge
+    from voicebot.knowledge.matching import MatchRules
     from voicebot.models.store import ModelStore
 
-__all__ = ["build_guard", "build_knowledge", "text_encoder", "with_knowledge_and_guard"]
+__all__ = [
+    "build_guard",
+    "build_knowledge",
+    "match_rules",
+    "text_encoder",
+    "with_knowledge_and_guard",
+]
 
 
 def with_knowledge_and_guard(
@@ -77,26 +84,36 @@ def build_knowledge(settings: Settings, encoder: TextEncoder) -> Knowledge:
     from voicebot.errors import ConfigError  # noqa: PLC0415
     from voicebot.knowledge.folder import KnowledgeFolder  # noqa: PLC0415
     from voicebot.knowledge.knowledge import Knowledge  # noqa: PLC0415
-    from voicebot.knowledge.matching import SENTENCE_RULES, SPELLING_RULES  # noqa: PLC0415
     from voicebot.knowledge.vector_cache import VectorCache  # noqa: PLC0415
 
     chosen = settings.knowledge
     if chosen.folder is None:
         raise ConfigError("knowledge.folder is not set", "set it to a folder of files")
+    cache_dir = chosen.cache_dir or platformdirs.user_cache_path("voicebot", appauthor=False)
+    folder = hashlib.sha256(str(chosen.folder.resolve()).encode()).hexdigest()[:16]
+    cache = VectorCache(cache_dir / f"knowledge-{folder}-{encoder.name}.npz", encoder)
+    rules = match_rules(settings)
+    knowledge = Knowledge(KnowledgeFolder(chosen.folder), encoder, rules=rules, cache=cache)
+    knowledge.refresh()
+    return knowledge
+
+
+def match_rules(settings: Settings) -> MatchRules:
+    """When a match is sure: the thresholds that are set, else those calibrated for the encoder."""
+    from voicebot.knowledge.matching import (  # noqa: PLC0415 (only where it is wanted)
+        SENTENCE_RULES,
+        SPELLING_RULES,
+    )
+
+    chosen = settings.knowledge
     rules = SENTENCE_RULES if chosen_encoder(settings) else SPELLING_RULES
-    rules = replace(
+    return replace(
         rules,
         sure_question=_set_or(chosen.sure_question, rules.sure_question),
         sure_passage=_set_or(chosen.sure_passage, rules.sure_passage),
         margin=_set_or(chosen.margin, rules.margin),
         loose=_set_or(chosen.loose_score, rules.loose),
     )
-    cache_dir = chosen.cache_dir or platformdirs.user_cache_path("voicebot", appauthor=False)
-    folder = hashlib.sha256(str(chosen.folder.resolve()).encode()).hexdigest()[:16]
-    cache = VectorCache(cache_dir / f"knowledge-{folder}-{encoder.name}.npz", encoder)
-    knowledge = Knowledge(KnowledgeFolder(chosen.folder), encoder, rules=rules, cache=cache)
-    knowledge.refresh()
-    return knowledge
 
 
 def build_guard(settings: Settings, encoder: TextEncoder) -> Guard:

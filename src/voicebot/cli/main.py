@@ -57,6 +57,9 @@ SUBCOMMANDS: Mapping[str, Subcommand] = {
         "voicebot.cli.callers:callers_group", "Make and record callers for bench."
     ),
     "models": Subcommand("voicebot.cli.models:models_group", "List, fetch and verify models."),
+    "knowledge": Subcommand(
+        "voicebot.cli.knowledge:knowledge_group", "Ask the bot's folder of knowledge."
+    ),
     "voices": Subcommand("voicebot.cli.voices:voices_command", "List the voices."),
     "doctor": Subcommand("voicebot.cli.doctor:doctor_command", "Check this machine."),
     "config": Subcommand("voicebot.cli.config:config_command", "Show the effective settings."),

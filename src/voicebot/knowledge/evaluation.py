@@ -117,7 +117,8 @@ def read_questions(path: Path) -> list[tuple[str, str, str]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = [row for row in csv.reader(file, strict=True) if any(row)]
     except (OSError, UnicodeError, csv.Error) as error:
-        raise KnowledgeError(f"{path} cannot be read: {error}") from error
+        why = (error.strerror if isinstance(error, OSError) else None) or error
+        raise KnowledgeError(f"{path} cannot be read: {why}") from error
     if not rows or rows[0] != _HEADER or any(len(row) != len(_HEADER) for row in rows):
         raise KnowledgeError(
             f"{path} is not of the form {','.join(_HEADER)}", "docs/knowledge.md shows one"

@@ -65,7 +65,9 @@ class PassageIndex:
         """
         if not self._passages:
             return []
-        scores = self._vectors @ query
+        # Not ``@``: BLAS would split the work among all cores, and wait for those that are busy
+        # with the turn's models.
+        scores = np.einsum("ij,j->i", self._vectors, query)
         # A passage has two vectors at most.
         wanted = min(2 * count, len(scores))
         best = np.argpartition(-scores, wanted - 1)[:wanted]
