@@ -15,7 +15,7 @@ import argparse
 import random
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import platformdirs
@@ -30,6 +30,8 @@ from voicebot.models.store import ModelStore, default_models_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+ItemT = TypeVar("ItemT")
 
 _THINGS = (
     "ticket office",
@@ -120,20 +122,20 @@ def main() -> None:
         for number in range(arguments.queries)
     ]
     vectors = [encoder.encode([query])[0] for query in queries]
-    read_ms = _times_ms([lambda query=query: encoder.encode([query]) for query in queries])
-    search_ms = _times_ms([lambda v=v: knowledge.index.search(v, 8) for v in vectors])
-    query_ms = _times_ms([lambda query=query: knowledge.find(query) for query in queries])
+    read_ms = _times_ms(lambda query: encoder.encode([query]), queries)
+    search_ms = _times_ms(lambda vector: knowledge.index.search(vector, 8), vectors)
+    query_ms = _times_ms(knowledge.find, queries)
     print(f"{'':>8} {'p50':>7} {'p95':>7}  ms, {len(queries)} queries")
     for row, times_ms in (("reading", read_ms), ("search", search_ms), ("query", query_ms)):
         p50, p95 = np.percentile(times_ms, [50, 95])
         print(f"{row:>8} {p50:7.2f} {p95:7.2f}")
 
 
-def _times_ms(calls: Sequence[Callable[[], object]]) -> list[float]:
+def _times_ms(call: Callable[[ItemT], object], items: Sequence[ItemT]) -> list[float]:
     times_ms = []
-    for call in calls:
+    for item in items:
         begun = time.perf_counter()
-        call()
+        call(item)
         times_ms.append(1e3 * (time.perf_counter() - begun))
     return times_ms
 

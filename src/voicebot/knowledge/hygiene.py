@@ -27,7 +27,8 @@ _INVISIBLE = {"Cf", "Cc", "Co"}
 _ORDERS = re.compile(
     r"(?:ignore|disregard|forget|override|bypass)\W+(?:\w+\W+){0,4}?"
     r"(?:instructions?|rules?|prompts?|guidelines|training|restrictions|everything\W+(?:above|before))"
-    r"|you\W+are\W+now\W+(?:\w+\W+){0,3}?(?:a|an|the|in|free|unrestricted|dan)\b"
+    r"|you\W+are\W+(?:now|no\W+longer)\W+(?:\w+\W+){0,3}?(?:dan|unrestricted|uncensored|bound|"
+    r"free\W+(?:of|from)|without\W+(?:any\W+)?(?:rules|limits|restrictions))\b"
     r"|(?:new|updated|secret|hidden)\W+(?:system\W+)?(?:instructions?|rules)\W+(?:for|to)\W+"
     r"(?:the\W+)?(?:assistant|bot|ai|model|you)"
     r"|(?:reveal|repeat|print|show|tell)\W+(?:\w+\W+){0,3}?system\W+prompt"

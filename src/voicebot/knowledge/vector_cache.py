@@ -46,7 +46,7 @@ class VectorCache:
         if self._path is None or not self._path.is_file():
             return {}
         try:
-            with np.load(self._path, allow_pickle=False) as stored:
+            with self._path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 keys, vectors, name = stored["keys"], stored["vectors"], str(stored["encoder"])
             fits = (
                 name == self._encoder.name
