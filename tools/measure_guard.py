@@ -6,8 +6,9 @@ Table 1: the examples that come with the program, judged by cross-validation in 
 thresholds chosen on the other nine; 95 % bootstrap intervals. Then the thresholds that all of them
 together call for, and those in force (``USER_RULES`` and ``BOT_RULES`` in guard/guard.py) with each
 example judged by all others; and a row a topic.
-Table 2: questions that have no part in the examples (the column ``question`` of a CSV file), as
-the whole guard judges them: how many it would stop, and which.
+Table 2: questions that have no part in the examples (the column ``question`` of a CSV file), and
+the clauses of a folder's passages, as the whole guard judges them: how many it would stop, and
+which. Next to nothing in them is meant to be stopped.
 Table 3: milliseconds a check, of the user's words and of a bot's clause.
 """
 
@@ -26,13 +27,16 @@ from voicebot.engines.embeddings import SentenceEncoder
 from voicebot.guard.evaluation import chosen_rules, cross_validated, left_one_out, measured
 from voicebot.guard.examples import HARMLESS, builtin_examples
 from voicebot.guard.guard import BOT_RULES, USER_RULES, Guard
+from voicebot.knowledge.folder import KnowledgeFolder
 from voicebot.models.store import ModelStore, default_models_dir
+from voicebot.text.clauses import ClauseSplitter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from voicebot.guard.evaluation import Outcome
     from voicebot.guard.examples import Example, Speaker
+    from voicebot.guard.guard import Intervention
 
 _QUESTIONS = Path(__file__).resolve().parents[1] / "tests" / "knowledge" / "questions.csv"
 _USER_TEXT = "Can you tell me where the exhibition about the lighthouse begins?"
@@ -43,6 +47,7 @@ def main() -> None:
     """Print the three tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--questions", type=Path, default=_QUESTIONS)
+    parser.add_argument("--folder", type=Path, default=_QUESTIONS.parent / "museum")
     parser.add_argument("--repeats", type=int, default=200)
     arguments = parser.parse_args()
     encoder = SentenceEncoder.load(ModelStore(default_models_dir()).path("all-minilm-l6-v2"))
@@ -51,7 +56,8 @@ def main() -> None:
     guard = Guard("en", encoder=encoder, knows_examples=True)
     with arguments.questions.open(encoding="utf-8", newline="") as file:
         questions = [row["question"] for row in csv.DictReader(file)]
-    _print_false_alarms(guard, questions)
+    _print_false_alarms("questions of users", guard.check_user, questions)
+    _print_false_alarms("clauses of a bot", guard.check_bot, _clauses(arguments.folder))
     _print_times("user's words", guard.check_user, _USER_TEXT, arguments.repeats)
     _print_times("bot's clause", guard.check_bot, _CLAUSE, arguments.repeats)
 
@@ -86,14 +92,27 @@ def _interval(values: Sequence[float]) -> str:
     return f"[{interval[0]:.2f}, {interval[1]:.2f}]" if interval else ""
 
 
-def _print_false_alarms(guard: Guard, questions: Sequence[str]) -> None:
+def _clauses(folder: Path) -> list[str]:
+    """What a bot would say that reads out the whole folder."""
+    contents = KnowledgeFolder(folder).read_if_changed()
+    clauses: list[str] = []
+    for passage in contents.passages if contents else ():
+        if passage.kind != "code":
+            splitter = ClauseSplitter()
+            clauses += [*splitter.feed(passage.text), *splitter.flush()]
+    return clauses
+
+
+def _print_false_alarms(
+    name: str, check: Callable[[str], Intervention | None], texts: Sequence[str]
+) -> None:
     stopped = [
-        f"{intervention.stopped.topic}: {question}"
-        for question in questions
-        if (intervention := guard.check_user(question)) is not None
+        f"{intervention.stopped.topic}: {text}"
+        for text in texts
+        if (intervention := check(text)) is not None
     ]
-    share = len(stopped) / max(1, len(questions))
-    print(f"\nof {len(questions)} other questions {len(stopped)} are stopped ({share:.1%})")
+    share = len(stopped) / max(1, len(texts))
+    print(f"\nof {len(texts)} other {name} {len(stopped)} are stopped ({share:.1%})")
     for line in stopped:
         print(f"  {line}")
 

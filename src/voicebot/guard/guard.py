@@ -23,7 +23,7 @@ __all__ = ["BOT_RULES", "OWN_WORDS", "USER_RULES", "Guard", "Intervention"]
 OWN_WORDS = "words"
 """The topic under which the operator's words are counted."""
 
-USER_RULES = NearestRules(likeness=0.35, lead=-0.2)
+USER_RULES = NearestRules(likeness=0.35, lead=-0.4)
 BOT_RULES = NearestRules(likeness=0.30, lead=0.3)
 """docs/guard.md says how they were chosen."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from voicebot.errors import KnowledgeError
-from voicebot.knowledge.hygiene import is_order
+from voicebot.knowledge.hygiene import is_order, without_signs
 from voicebot.knowledge.splitting import SplitError, split_csv, split_markdown, split_text
 
 if TYPE_CHECKING:
@@ -150,7 +151,15 @@ def _split(content: bytes, name: str, suffix: str) -> tuple[tuple[Passage, ...],
     except SplitError as error:
         return (), (f"{name}: {error}, left out",)
     orders = [one for one in passages if is_order(f"{one.question} {one.text}")]
-    kept = tuple(one for one in passages if one not in orders)
-    return kept, tuple(
+    kept = (_without_signs(one) for one in passages if one not in orders)
+    return tuple(one for one in kept if one.text), tuple(
         f"{name}, line {one.line}: reads like an order to the bot, left out" for one in orders
     )
+
+
+def _without_signs(passage: Passage) -> Passage:
+    """``passage`` as it may be spoken and shown; the lines of code keep their form."""
+    if passage.kind == "code":
+        return passage
+    question = without_signs(passage.question)
+    return dataclasses.replace(passage, text=without_signs(passage.text), question=question)
