@@ -451,7 +451,8 @@ class KnowledgeSettings(_Section):
     )
     cache_dir: _UserPath | None = Field(
         default=None,
-        description="Where the passages' vectors are kept; none is the user's cache folder.",
+        description="Where vectors of passages, and of the guard's examples, are kept; none is the "
+        "user's cache folder.",
     )
 
 

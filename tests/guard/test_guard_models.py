@@ -37,6 +37,12 @@ def encoder(store: ModelStore) -> SentenceEncoder:
     return SentenceEncoder.load(store.path("all-minilm-l6-v2"))
 
 
+@pytest.fixture(scope="module")
+def guard(encoder: SentenceEncoder) -> Guard:
+    politics = OwnTopic("politics", ("Which party should I vote for?",), "")
+    return Guard("en", topics=(politics,), encoder=encoder, knows_examples=True)
+
+
 @pytest.mark.parametrize(
     ("words", "topic"),
     [
@@ -51,15 +57,12 @@ def encoder(store: ModelStore) -> SentenceEncoder:
         ("How many people died in the storm?", None),
     ],
 )
-def test_what_is_meant_counts(encoder: SentenceEncoder, words: str, topic: str | None) -> None:
-    politics = OwnTopic("politics", ("Which party should I vote for?",), "")
-    guard = Guard("en", topics=(politics,), encoder=encoder, knows_examples=True)
+def test_what_is_meant_counts(guard: Guard, words: str, topic: str | None) -> None:
     intervention = guard.check_user(words)
     assert (intervention.stopped.topic if intervention else None) == topic
 
 
-def test_the_bots_own_clauses_are_judged_by_its_own_examples(encoder: SentenceEncoder) -> None:
-    guard = Guard("en", encoder=encoder, knows_examples=True)
+def test_the_bots_own_clauses_are_judged_by_its_own_examples(guard: Guard) -> None:
     advice = guard.check_bot("you should take three tablets of aspirin every day")
     assert advice is not None
     assert advice.stopped.topic == "medical"

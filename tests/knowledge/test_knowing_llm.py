@@ -166,15 +166,22 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> LocalLlm:
     return LocalLlm.load(path, threads=1, max_tokens=8, precision="float32")
 
 
-def test_the_kept_cache_serves_the_words_that_were_read_ahead(
+def test_the_kept_cache_serves_what_was_read_ahead_and_the_next_turn(
     tmp_path: Path, tiny: LocalLlm
 ) -> None:
     llm, _ = knowing(tmp_path, tiny)
-    messages = [SYSTEM, Message("user", "Is the river Alder deep here?")]
-    llm.prepare(messages, NEVER)
-    prefilled = next(llm.generate(messages, NEVER))
+    question = Message("user", "Is the river Alder deep here?")
+    llm.prepare([SYSTEM, question], NEVER)
+    prefilled, *pieces = llm.generate([SYSTEM, question], NEVER)
     assert isinstance(prefilled, Prefilled)
     assert prefilled.read_tokens == 0  # all of it was read while the user spoke
     assert prefilled.turn_end_probability is not None
-    pieces = list(llm.generate(messages, NEVER))
-    assert isinstance(pieces[1], TextPiece)
+    assert pieces
+    assert all(isinstance(piece, TextPiece) for piece in pieces)
+    # The note was the last turn's alone; everything before it is still of use.
+    words = ["Is", "the", "river", "Alder", "deep", "here"]
+    before_words = tiny.count_tokens([SYSTEM])
+    later = [SYSTEM, question, Message("assistant", "Yes."), Message("user", "Zzz qqq?")]
+    following = next(llm.generate(later, NEVER))
+    assert isinstance(following, Prefilled)
+    assert following.cached_tokens >= before_words + len(words)

@@ -214,13 +214,16 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
     assert contents.passages == ()
 
 
-def test_a_folder_must_be_there(tmp_path: Path) -> None:
+def test_a_folder_must_be_there_and_should_hold_something(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with pytest.raises(KnowledgeError, match="no folder"):
         knowledge_of(tmp_path / "none")
     assert knowledge_of(tmp_path).find("anything").sureness is Sureness.NONE
+    assert "holds nothing" in caplog.text
 
 
-def wait_until(is_so: object, seconds: float = 5.0) -> bool:
+def wait_until(is_so: object, seconds: float = 30.0) -> bool:
     assert callable(is_so)
     until_s = time.monotonic() + seconds
     while time.monotonic() < until_s:

@@ -102,7 +102,7 @@ def test_a_german_folder_is_searched_by_spelling(tmp_path: Path) -> None:
         assert said(llm, "Wo wohnt der Papst?") == "Darüber weiß ich leider nichts."
         assert said(llm, "Was macht die Konkurrenz?") == "Darüber spreche ich hier nicht."
         assert said(llm, "Hilfe, er atmet nicht!") == "Rufen Sie 5550."
-        assert len(list((tmp_path / "cache").iterdir())) == 1
+        assert len(list((tmp_path / "cache").iterdir())) == 1  # the guard has no examples
     finally:
         llm.close()
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from voicebot.guard.guard import Guard
     from voicebot.knowledge.knowledge import Knowledge
     from voicebot.knowledge.matching import MatchRules
+    from voicebot.knowledge.vector_cache import VectorCache
     from voicebot.models.store import ModelStore
 
 __all__ = [
@@ -79,19 +80,14 @@ def build_knowledge(settings: Settings, encoder: TextEncoder) -> Knowledge:
     Raises:
         KnowledgeError: there is no such folder, or it cannot be read.
     """
-    import platformdirs  # noqa: PLC0415 (only where it is wanted)
-
-    from voicebot.errors import ConfigError  # noqa: PLC0415
+    from voicebot.errors import ConfigError  # noqa: PLC0415 (only where it is wanted)
     from voicebot.knowledge.folder import KnowledgeFolder  # noqa: PLC0415
     from voicebot.knowledge.knowledge import Knowledge  # noqa: PLC0415
-    from voicebot.knowledge.vector_cache import VectorCache  # noqa: PLC0415
 
     chosen = settings.knowledge
     if chosen.folder is None:
         raise ConfigError("knowledge.folder is not set", "set it to a folder of files")
-    cache_dir = chosen.cache_dir or platformdirs.user_cache_path("voicebot", appauthor=False)
-    folder = hashlib.sha256(str(chosen.folder.resolve()).encode()).hexdigest()[:16]
-    cache = VectorCache(cache_dir / f"knowledge-{folder}-{encoder.name}.npz", encoder)
+    cache = _vector_cache(settings, encoder, str(chosen.folder.resolve()))
     rules = match_rules(settings)
     knowledge = Knowledge(KnowledgeFolder(chosen.folder), encoder, rules=rules, cache=cache)
     knowledge.refresh()
@@ -135,7 +131,20 @@ def build_guard(settings: Settings, encoder: TextEncoder) -> Guard:
         encoder=encoder if chosen.classifier else None,
         knows_examples=bool(chosen_encoder(settings)),
         say={topic: text for topic, text in own.items() if text},
+        cache=_vector_cache(settings, encoder, "guard"),
     )
+
+
+def _vector_cache(settings: Settings, encoder: TextEncoder, what: str) -> VectorCache:
+    import platformdirs  # noqa: PLC0415 (only where it is wanted)
+
+    from voicebot.knowledge.vector_cache import VectorCache  # noqa: PLC0415
+
+    folder = settings.knowledge.cache_dir
+    if folder is None:
+        folder = platformdirs.user_cache_path("voicebot", appauthor=False)
+    name = hashlib.sha256(what.encode()).hexdigest()[:16]
+    return VectorCache(folder / f"vectors-{name}-{encoder.name}.npz", encoder)
 
 
 def _set_or(value: float | None, calibrated: float) -> float:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from voicebot.engines.protocols import Stopped
-from voicebot.guard.examples import Speaker, builtin_examples
+from voicebot.guard.examples import Example, Speaker, builtin_examples
 from voicebot.guard.nearest import NearestExamples, NearestRules
 from voicebot.guard.word_list import WordList
 from voicebot.guard.wording import find_wording
 from voicebot.knowledge.hygiene import is_order
+from voicebot.knowledge.vector_cache import VectorCache
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +31,7 @@ BOT_RULES = NearestRules(likeness=0.30, lead=0.3)
 _SPELLING_RULES = NearestRules(likeness=0.6, lead=0.0)
 """For topics of the operator's that are compared by spelling; nothing was there to measure it."""
 
+_SPEAKERS: tuple[Speaker, ...] = ("user", "bot")
 _ON_BOTH_SIDES = ("self-harm", "injection")
 _URGENT = ("self-harm", "emergency")
 
@@ -60,6 +62,7 @@ class Guard:
         knows_examples: whether the encoder understands the examples that come with the program,
             which are English.
         say: texts that replace the language's, by topic.
+        cache: keeps the examples' vectors from one run to the next.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Guard:
         encoder: TextEncoder | None = None,
         knows_examples: bool = False,
         say: Mapping[str, str] | None = None,
+        cache: VectorCache | None = None,
     ) -> None:
         wording = find_wording(language)
         self._say = {**wording.say, **{one.name: one.say for one in topics if one.say}}
@@ -82,7 +86,10 @@ class Guard:
         self._rules: dict[Speaker, NearestRules] = {"user": USER_RULES, "bot": BOT_RULES}
         if not knows_examples:
             self._rules = {"user": _SPELLING_RULES, "bot": _SPELLING_RULES}
-        self._nearest = _nearest(encoder, topics, knows_examples=knows_examples)
+        self._nearest: Mapping[Speaker, NearestExamples] = {}
+        if encoder is not None:
+            examples = _examples(topics, knows_examples=knows_examples)
+            self._nearest = _nearest(examples, cache or VectorCache(None, encoder))
 
     def check_user(self, text: str) -> Intervention | None:
         """What is to be said instead of an answer to ``text``; None if it may be answered.
@@ -120,17 +127,21 @@ class Guard:
         return Intervention(Stopped(speaker, topic), self._say.get(topic, self._refusal))
 
 
-def _nearest(
-    encoder: TextEncoder | None, topics: Sequence[OwnTopic], *, knows_examples: bool
-) -> dict[Speaker, NearestExamples]:
-    if encoder is None:
-        return {}
-    builtin = builtin_examples() if knows_examples else ()
-    own = [(topic.name, sentence) for topic in topics for sentence in topic.examples]
-    nearest: dict[Speaker, NearestExamples] = {}
-    speakers: tuple[Speaker, ...] = ("user", "bot")
-    for speaker in speakers:
-        rows = [(one.topic, one.sentence) for one in builtin if one.speaker == speaker] + own
-        vectors = encoder.encode([sentence for _, sentence in rows])
-        nearest[speaker] = NearestExamples([topic for topic, _ in rows], vectors)
+def _examples(topics: Sequence[OwnTopic], *, knows_examples: bool) -> list[Example]:
+    """All examples; an own topic's count for both speakers."""
+    own = [
+        Example(speaker, topic.name, sentence)
+        for speaker in _SPEAKERS
+        for topic in topics
+        for sentence in topic.examples
+    ]
+    return [*(builtin_examples() if knows_examples else ()), *own]
+
+
+def _nearest(examples: Sequence[Example], cache: VectorCache) -> dict[Speaker, NearestExamples]:
+    vectors, _ = cache.vectors([one.sentence for one in examples])
+    nearest = {}
+    for speaker in _SPEAKERS:
+        rows = [at for at, one in enumerate(examples) if one.speaker == speaker]
+        nearest[speaker] = NearestExamples([examples[at].topic for at in rows], vectors[rows])
     return nearest

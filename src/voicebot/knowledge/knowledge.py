@@ -12,7 +12,6 @@ import numpy as np
 
 from voicebot.knowledge.index import PassageIndex
 from voicebot.knowledge.matching import Finding, judge
-from voicebot.knowledge.vector_cache import content_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +28,6 @@ __all__ = ["Knowledge", "Refreshed"]
 _SEARCHED = 8
 """Passages looked at a query: enough for those that say the same to stand aside."""
 
-_TEXTS_AT_ONCE = 16
 _QUERIES_KEPT = 16
 
 _log = logging.getLogger("voicebot.knowledge")
@@ -125,23 +123,12 @@ class Knowledge:
     def _take_in(self, contents: FolderContents, pause: Callable[[], None]) -> Refreshed:
         for problem in contents.problems:
             _log.warning("knowledge: %s", problem)
+        if not contents.passages:
+            _log.warning("knowledge: the folder holds nothing that can be used")
         texts = [text for passage in contents.passages for text in passage.searched_texts]
-        keys = [content_key(text) for text in texts]
-        known = self._cache.load()
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
-        wanted = list(missing.items())
-        for start in range(0, len(wanted), _TEXTS_AT_ONCE):
-            pause()
-            some = wanted[start : start + _TEXTS_AT_ONCE]
-            rows = self._encoder.encode([text for _, text in some])
-            known.update((key, row) for (key, _), row in zip(some, rows, strict=True))
-        vectors = np.zeros((len(keys), self._encoder.width), np.float32)
-        for at, key in enumerate(keys):
-            vectors[at] = known[key]
+        vectors, computed = self._cache.vectors(texts, pause)
         self._index = PassageIndex(contents.passages, vectors)
-        if missing:
-            self._cache.save(keys, vectors)
-        return Refreshed(contents.files, len(contents.passages), len(missing), contents.problems)
+        return Refreshed(contents.files, len(contents.passages), computed, contents.problems)
 
     def _vector(self, query: str) -> NDArray[np.float32]:
         # The draft asks what was asked while the user still spoke.

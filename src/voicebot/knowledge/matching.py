@@ -45,7 +45,7 @@ class MatchRules:
 SENTENCE_RULES = MatchRules(sure_question=0.74, sure_passage=0.52, margin=0.20, loose=0.37)
 """For all-MiniLM-L6-v2; docs/knowledge.md says how they were found."""
 
-SPELLING_RULES = MatchRules(sure_question=0.80, sure_passage=2.0, margin=0.15, loose=0.30)
+SPELLING_RULES = MatchRules(sure_question=0.80, sure_passage=2.0, margin=0.15, loose=0.35)
 """For the comparison by spelling, which must not speak a passage because it shares words."""
 
 

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from voicebot.engines.embeddings import TextEncoder, Vectors
 
 __all__ = ["VectorCache", "content_key"]
+
+_TEXTS_AT_ONCE = 16
 
 _log = logging.getLogger("voicebot.knowledge")
 
@@ -60,6 +62,37 @@ class VectorCache:
         except Exception as error:  # noqa: BLE001 - whatever numpy and zipfile find wrong in a file
             _log.warning("%s cannot be read (%s); it is made anew", self._path, error)
             return {}
+
+    def vectors(
+        self, texts: Sequence[str], pause: Callable[[], None] = lambda: None
+    ) -> tuple[Vectors, int]:
+        """The vectors of ``texts``, from the file as far as it has them; then it holds these alone.
+
+        Args:
+            texts: what is to be compared.
+            pause: called before each piece of work; may wait for a better moment.
+
+        Returns:
+            The vectors, in the texts' order, and how many had to be computed.
+
+        Raises:
+            EngineError: the encoder failed.
+        """
+        keys = [content_key(text) for text in texts]
+        known = self.load()
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+        wanted = list(missing.items())
+        for start in range(0, len(wanted), _TEXTS_AT_ONCE):
+            pause()
+            some = wanted[start : start + _TEXTS_AT_ONCE]
+            rows = self._encoder.encode([text for _, text in some])
+            known.update((key, row) for (key, _), row in zip(some, rows, strict=True))
+        vectors = np.zeros((len(keys), self._encoder.width), np.float32)
+        for at, key in enumerate(keys):
+            vectors[at] = known[key]
+        if missing:
+            self.save(keys, vectors)
+        return vectors, len(missing)
 
     def save(self, keys: Sequence[bytes], vectors: Vectors) -> None:
         """Replace the file, whole or not at all; failing to is no more than a slower restart."""
