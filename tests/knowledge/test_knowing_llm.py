@@ -26,9 +26,10 @@ NEVER = threading.Event()
 
 
 class RecordingLlm:
-    """Writes two words to anything, and remembers what it read."""
+    """Writes the same words to anything, and remembers what it read."""
 
-    def __init__(self) -> None:
+    def __init__(self, *words: str) -> None:
+        self.words = words or ("My ", "answer.")
         self.generated: list[tuple[Message, ...]] = []
         self.prepared: list[tuple[tuple[Message, ...], int]] = []
         self.is_closed = False
@@ -38,8 +39,8 @@ class RecordingLlm:
     ) -> Iterator[Prefilled | TextPiece]:
         self.generated.append(tuple(messages))
         yield Prefilled(0.9, 10, 0)
-        yield TextPiece("My ", 1)
-        yield TextPiece("answer.", 1)
+        for word in self.words:
+            yield TextPiece(word, 1)
 
     def prepare(
         self, messages: Sequence[Message], stop: StopFlag, write_tokens: int = 0
@@ -86,6 +87,22 @@ def test_a_loose_match_stands_behind_the_words(tmp_path: Path) -> None:
         'Is the river Alder deep here? (Answer from this note: "The river Alder is deep and cold '
         "and has no 'bridge' at all.\")"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("It is.", " (An", 'swer from this note: "', 'It is.")', " More."), "It is. "),
+        (("It is (", "Answer from the ", "book)."), "It is (Answer from the book)."),
+        (("It is", " ((", "Answer from this note"), "It is ("),
+        (("It is (Ans",), "It is (Ans"),
+    ],
+)
+def test_a_note_of_the_models_own_is_not_read_aloud(
+    tmp_path: Path, words: tuple[str, ...], text: str
+) -> None:
+    llm, _ = knowing(tmp_path, RecordingLlm(*words))
+    assert said(llm, "Is the river Alder deep here?")[1] == text
 
 
 def test_without_a_match_the_model_is_free_or_the_bot_says_so(tmp_path: Path) -> None:

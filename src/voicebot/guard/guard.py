@@ -25,7 +25,7 @@ OWN_WORDS = "words"
 """The topic under which the operator's words are counted."""
 
 USER_RULES = NearestRules(likeness=0.35, lead=-0.4)
-BOT_RULES = NearestRules(likeness=0.30, lead=0.3)
+BOT_RULES = NearestRules(likeness=0.25, lead=-0.5)
 """docs/guard.md says how they were chosen."""
 
 _SPELLING_RULES = NearestRules(likeness=0.6, lead=0.0)

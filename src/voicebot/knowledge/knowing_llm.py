@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from voicebot.engines.protocols import Prefilled, TextPiece
 from voicebot.knowledge.hygiene import without_signs
 from voicebot.knowledge.matching import Finding, Sureness
-from voicebot.knowledge.prompt import with_note
+from voicebot.knowledge.prompt import NOTE_BEGINS, with_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -90,9 +90,7 @@ class KnowingLlm:
         if fixed:
             yield TextPiece(fixed, tokens=0)
             return
-        for piece in self._llm.generate(self._grounded(messages, finding), stop):
-            if isinstance(piece, TextPiece):
-                yield piece
+        yield from _without_note(self._llm.generate(self._grounded(messages, finding), stop))
 
     def prepare(
         self, messages: Sequence[Message], stop: StopFlag, write_tokens: int = 0
@@ -147,3 +145,28 @@ class KnowingLlm:
     def _grounded(self, messages: Sequence[Message], finding: Finding) -> list[Message]:
         shown = [one.passage for one in finding.matches[: self._rules.shown]]
         return with_note(messages, shown)
+
+
+def _without_note(pieces: Iterator[Prefilled | TextPiece]) -> Iterator[TextPiece]:
+    """The text up to where the model begins to write a note of its own.
+
+    What could be the beginning of one is held back until it is known not to be.
+    """
+    held = ""
+    for piece in pieces:
+        if not isinstance(piece, TextPiece):
+            continue
+        held += piece.text
+        before, is_note, _ = held.partition(NOTE_BEGINS)
+        if is_note:
+            yield TextPiece(before, piece.tokens)
+            return
+        longest = min(len(held), len(NOTE_BEGINS) - 1)
+        kept = next(
+            (size for size in range(longest, 0, -1) if NOTE_BEGINS.startswith(held[-size:])), 0
+        )
+        free = len(held) - kept
+        yield TextPiece(held[:free], piece.tokens)
+        held = held[free:]
+    if held:
+        yield TextPiece(held, 0)

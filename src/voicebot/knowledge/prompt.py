@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     from voicebot.knowledge.passages import Passage
 
-__all__ = ["with_note"]
+__all__ = ["NOTE_BEGINS", "with_note"]
+
+NOTE_BEGINS = "(Answer from this note"
+"""How the note begins; a small model now and then writes one itself."""
 
 
 def with_note(messages: Sequence[Message], passages: Sequence[Passage]) -> list[Message]:
@@ -27,5 +30,5 @@ def with_note(messages: Sequence[Message], passages: Sequence[Passage]) -> list[
     """
     note = " ".join(without_signs(passage.text).replace('"', "'") for passage in passages)
     last = messages[-1]
-    content = f'{last.content} (Answer from this note: "{note}")'
+    content = f'{last.content} {NOTE_BEGINS}: "{note}")'
     return [*messages[:-1], Message(last.role, content)]
