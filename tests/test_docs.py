@@ -38,6 +38,11 @@ def test_the_tables_of_settings_are_current(write_docs: ModuleType) -> None:
     assert documented == write_docs.option_tables(), RUN_AGAIN
 
 
+def test_the_tables_of_models_are_current(write_docs: ModuleType) -> None:
+    documented = write_docs.between_markers(page("model-table.md"))
+    assert documented == write_docs.model_tables(), RUN_AGAIN
+
+
 @pytest.mark.parametrize("key", setting_specs())
 def test_every_setting_is_documented(key: str) -> None:
     section, _, name = key.rpartition(".")

@@ -11,16 +11,20 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from voicebot import doctor
+from voicebot.choice import StageChoice, choose_profile
 from voicebot.cli.doctor import doctor_command
+from voicebot.config import AsrSettings, ModelsSettings, Settings
 from voicebot.doctor import (
     Finding,
     check_audio,
     check_clock,
     check_cores,
     check_disk,
+    check_machine,
     check_memory,
     check_model,
     check_packages,
+    check_profile,
     check_python,
     check_speed,
     check_terminal,
@@ -30,15 +34,18 @@ from voicebot.doctor import (
     gather_speeds,
 )
 from voicebot.errors import EngineError, VoicebotError
+from voicebot.machine import MachineFacts
 from voicebot.models.registry import PROFILES
 from voicebot.models.store import ModelStore, default_models_dir
 from voicebot.tuning import Speed, chosen_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 GIB = 1024**3
+MACHINE = MachineFacts(2, 8 * GIB, 50.0, 10.0)
+SPOKEN = ("vad", "tts", "asr", "turn", "llm")
 
 
 @pytest.mark.parametrize(
@@ -136,6 +143,71 @@ def test_tuning_keeps_the_best_count(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert chosen_threads("llm", "made-up") == 1
 
 
+class Engine:
+    """Whatever was chosen for a stage, as far as measuring goes."""
+
+    closed = 0
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+
+    def close(self) -> None:
+        Engine.closed += 1
+
+
+def test_any_engine_is_measured_with_several_threads_and_closed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("voicebot.tuning.tuning_path", lambda: tmp_path / "tuning.json")
+    monkeypatch.setattr(doctor, "usable_cores", lambda: 2)
+    built: list[StageChoice] = []
+
+    def factory(choice: StageChoice, settings: Settings, store: object) -> Callable[[], Engine]:
+        built.append(choice)
+        return lambda: Engine(settings.llm.threads)
+
+    monkeypatch.setattr(doctor, "_factory", lambda role: factory)
+    monkeypatch.setattr(Engine, "closed", 0)
+    settings = Settings(profile="cpu")
+    findings = list(
+        doctor._spoken(
+            "llm",
+            choose_profile(settings),
+            settings,
+            ModelStore(tmp_path),
+            lambda engine: Speed("llm", None, 30.0 / engine.threads, "ms a token"),
+        )
+    )
+    assert findings[1].detail == "2 chosen (ms a token by threads: 1: 30, 2: 15)"
+    assert built == [StageChoice("auto", "smollm2-360m-instruct")] * 2
+    assert Engine.closed == 2
+    assert chosen_threads("llm", "smollm2-360m-instruct") == 2
+
+
+def test_a_stage_whose_model_is_not_here_is_a_finding(tmp_path: Path) -> None:
+    settings = Settings(profile="embedded")
+    findings = list(
+        doctor._spoken(
+            "llm",
+            choose_profile(settings),
+            settings,
+            ModelStore(tmp_path),
+            lambda engine: Speed("llm", None, 1.0, "ms a token"),
+        )
+    )
+    assert [finding.state for finding in findings] == ["fail"]
+    assert findings[0].way_out == "run `voicebot models pull smollm2-135m-instruct`"
+
+
+def test_the_profile_and_its_warnings_are_told() -> None:
+    settings = Settings(profile="embedded", language="de", asr=AsrSettings(model="base"))
+    finding = check_profile(choose_profile(settings))
+    assert finding.state == "warn"
+    assert "faster-whisper:faster-whisper-base" in finding.detail
+    assert "--llm" in finding.way_out
+    assert "no graphics card" in check_machine(MACHINE).detail
+
+
 def test_engine_that_fails_is_a_finding(tmp_path: Path) -> None:
     def fail(count: int) -> Speed:
         raise EngineError("it broke", "mend it")
@@ -162,8 +234,9 @@ def _run(
 
     monkeypatch.setattr(doctor, "gather_findings", gather)
     printed = io.StringIO()
+    monkeypatch.setattr("voicebot.machine.kept_facts", lambda *, anew: MACHINE)
     context = SimpleNamespace(
-        settings=SimpleNamespace(models=SimpleNamespace(dir=tmp_path)),
+        settings=Settings(profile="embedded", models=ModelsSettings(dir=tmp_path)),
         console=Console(file=printed, width=80),
         error_console=Console(file=io.StringIO()),
     )
@@ -174,15 +247,16 @@ def _run(
 def test_command_prints_the_way_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     result, printed = _run(monkeypatch, tmp_path, [Finding("disk", "warn", "[full]", "free some")])
     assert result.exit_code == 0
-    assert printed == "warn disk: [full] → free some\n"
+    assert printed.splitlines()[-1] == "warn disk: [full] → free some"
+    assert "profile: embedded (as configured): pocketsphinx:pocketsphinx-en-us, " in printed
 
 
 def test_command_fails_when_a_check_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     findings = [Finding("disk", "ok", "much"), Finding("python", "fail", "3.8", "newer")]
     result, _ = _run(monkeypatch, tmp_path, findings, "--json")
     assert isinstance(result.exception, VoicebotError)
-    assert "1 of 2 checks failed: python" in str(result.exception)
-    assert [row["state"] for row in json.loads(result.stdout)] == ["ok", "fail"]
+    assert "1 of 4 checks failed: python" in str(result.exception)
+    assert [row["state"] for row in json.loads(result.stdout)] == ["ok", "ok", "ok", "fail"]
 
 
 @pytest.mark.models
@@ -192,7 +266,9 @@ def test_real_models_are_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         pytest.skip(f"not on this machine: {', '.join(absent)}")
     monkeypatch.setattr("voicebot.tuning.tuning_path", lambda: tmp_path / "tuning.json")
     monkeypatch.setattr(doctor, "usable_cores", lambda: 1)
-    findings = list(gather_speeds(store))
+    settings = Settings(profile="embedded")
+    findings = list(gather_speeds(store, choose_profile(settings), settings))
+    assert {finding.subject for finding in findings} >= {f"speed of {one}" for one in SPOKEN}
     assert [finding for finding in findings if finding.state == "fail"] == []
     assert chosen_threads("llm") == 1
     assert chosen_threads("turn") == 1

@@ -22,6 +22,7 @@ from voicebot.cascade import running_stages
 from voicebot.choice import choose_profile
 from voicebot.config import Settings, TtsSettings
 from voicebot.conversation_rules import new_history, session_rules
+from voicebot.models.registry import PROFILES
 from voicebot.models.store import ModelStore, default_models_dir
 from voicebot.text.normalise import normalise_words
 
@@ -33,7 +34,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "speech"
 @pytest.fixture(scope="module")
 def store() -> ModelStore:
     found = ModelStore(default_models_dir())
-    for name in choose_profile(Settings()).models:
+    for name in PROFILES["embedded"]:
         if not found.is_ready(name):
             pytest.skip(f"{name} is not here: run voicebot models pull")
     return found
@@ -42,7 +43,7 @@ def store() -> ModelStore:
 def converse(
     callers: list[Caller], store: ModelStore, settings: Settings | None = None
 ) -> list[TurnRecord]:
-    settings = settings or Settings()
+    settings = settings or Settings(profile="embedded")
     measured = Measurements()
 
     async def main() -> None:
@@ -110,7 +111,7 @@ def test_ctrl_c_keeps_what_was_measured(store: ModelStore, tmp_path: Path) -> No
     del store
     bench = subprocess.Popen(
         [
-            *(sys.executable, "-m", "voicebot", "bench"),
+            *(sys.executable, "-m", "voicebot", "--profile", "embedded", "bench"),
             *("--set", "bench.warmup_turns=0", "--out", str(tmp_path)),
         ],
         stderr=subprocess.PIPE,
@@ -137,7 +138,10 @@ def test_chat_answers_a_recording_and_writes_the_answer(store: ModelStore, tmp_p
     answer = tmp_path / "answer.wav"
     question = load_callers(recorded_callers_dir(), kind="question")[0].turns[0].path
     done = subprocess.run(
-        [sys.executable, "-m", "voicebot", "chat", "--input", question, "--output", answer],
+        [
+            *(sys.executable, "-m", "voicebot", "--profile", "embedded"),
+            *("chat", "--input", question, "--output", answer),
+        ],
         capture_output=True,
         text=True,
         timeout=120,

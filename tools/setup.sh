@@ -77,6 +77,18 @@ ensure_portaudio() {
         say "Going on without PortAudio: no microphone or loudspeaker until it is installed."
 }
 
+# What some tests try the program against. Without it they are skipped, and say so.
+ensure_test_tools() {
+    [ "$(uname -s)" = Linux ] || return 0
+    local missing=()
+    command -v pulseaudio >/dev/null 2>&1 && command -v pactl >/dev/null 2>&1 ||
+        missing+=(pulseaudio pulseaudio-utils libasound2-plugins)
+    PATH="$PATH:/usr/sbin" command -v mosquitto >/dev/null 2>&1 || missing+=(mosquitto)
+    command -v chromium >/dev/null 2>&1 || missing+=(chromium)
+    [ ${#missing[@]} -eq 0 ] || install_system_packages "${missing[@]}" ||
+        say "Going on without them: the tests that need them are skipped."
+}
+
 setup() {
     local extra=${1:-} stamp wanted
     stamp="$venv/.voicebot-${extra:-run}"
@@ -86,6 +98,7 @@ setup() {
     fi
     "$venv/bin/python" -c 'import pip' 2>/dev/null || make_environment
     ensure_portaudio
+    [ "$extra" != dev ] || ensure_test_tools
     say "Installing Python packages into $venv (the first time this takes a minute or two)"
     local pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
     if ! "$venv/bin/python" -c 'import torch' 2>/dev/null; then

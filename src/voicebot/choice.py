@@ -2,32 +2,58 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from voicebot.auto_choice import Surroundings, decide
 from voicebot.errors import ConfigError
-from voicebot.models.registry import MODELS, Role, find_model
+from voicebot.machine import kept_facts
+from voicebot.models.hub_reach import hub_answers
+from voicebot.models.references import ENGINES, find_reference, split_engine
+from voicebot.models.registry import MODELS, SENSES, HubSource, default_model
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from voicebot.config import Settings
+    from voicebot.config import AsrSettings, LlmSettings, Settings, TtsSettings
+    from voicebot.machine import MachineFacts
+    from voicebot.models.registry import Model, SpokenRole
+    from voicebot.models.store import ModelStore
 
 __all__ = [
     "ChosenProfile",
     "StageChoice",
+    "check_roles",
     "choose_profile",
     "chosen_encoder",
     "guard_is_on",
     "is_path",
+    "look_around",
 ]
 
 _ENCODER = "all-minilm-l6-v2"
-_ROLES: Mapping[Role, str] = MappingProxyType(
+_ROLES: Mapping[str, str] = MappingProxyType(
     {"asr": "recogniser", "llm": "language model", "tts": "voice"}
+)
+_SERVERS = {"openai", "wyoming"}
+_ENGINE_OF_ROW: Mapping[str, str] = MappingProxyType(
+    {
+        "pocketsphinx": "pocketsphinx",
+        "faster_whisper": "faster-whisper",
+        "local_llm": "auto",
+        "espeak": "espeak",
+        "piper": "piper",
+    }
+)
+_ENGINE_OF_ROLE: Mapping[str, str] = MappingProxyType(
+    {"asr": "faster-whisper", "llm": "auto", "tts": "piper"}
+)
+"""What runs a model of which nothing is known yet."""
+
+_REMOTE_ENGINES: Mapping[str, str] = MappingProxyType(
+    {"asr": "wyoming", "llm": "openai", "tts": "wyoming"}
 )
 
 
@@ -38,12 +64,17 @@ class StageChoice:
     Attributes:
         engine: as in the settings (``pocketsphinx``); never ``auto`` but for the language model,
             where it means whatever runs the model fastest on this machine.
-        model: its name in the registry, or the path where it lies; for a server's engine the name
-            that the server knows.
+        model: as the model store takes it: a name of the table, ``owner/name`` of a repository or
+            a path; for a server's engine the name that the server knows.
     """
 
     engine: str
     model: str
+
+    @property
+    def is_server(self) -> bool:
+        """Whether a server does the work, with a model of its own."""
+        return self.engine in _SERVERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +87,10 @@ class ChosenProfile:
         llm: the language model.
         tts: the synthesiser.
         reason: one line for the user.
+        warnings: what will go worse than the user may expect, one line each.
+        asr_fallback: the recogniser that goes on when the first fails, if any.
+        llm_fallback: likewise, the language model.
+        tts_fallback: likewise, the synthesiser.
         encoder: the registry's name of the sentence encoder, if knowledge or the guard needs it.
     """
 
@@ -64,6 +99,10 @@ class ChosenProfile:
     llm: StageChoice
     tts: StageChoice
     reason: str
+    warnings: tuple[str, ...] = ()
+    asr_fallback: StageChoice | None = None
+    llm_fallback: StageChoice | None = None
+    tts_fallback: StageChoice | None = None
     encoder: str = ""
 
     @property
@@ -73,65 +112,94 @@ class ChosenProfile:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The registry's models that must be here, in the order of the conversation."""
-        stages = (self.asr, self.llm, self.tts)
-        return (
-            "silero-vad-v6",
-            "smart-turn-v3.2",
-            *(stage.model for stage in stages if stage.model in MODELS),
-            *([self.encoder] if self.encoder else []),
-        )
+        """The models that must be here, in the order of the conversation."""
+        encoder = (self.encoder,) if self.encoder else ()
+        return (*SENSES, *self.models_of("asr", "llm", "tts"), *encoder)
+
+    def models_of(self, *roles: SpokenRole) -> tuple[str, ...]:
+        """The models that the stages of ``roles`` and their fallbacks need here."""
+        stages: Mapping[SpokenRole, tuple[StageChoice | None, ...]] = {
+            "asr": (self.asr, self.asr_fallback),
+            "llm": (self.llm, self.llm_fallback),
+            "tts": (self.tts, self.tts_fallback),
+        }
+        wanted = (stage for role in roles for stage in stages[role] if stage is not None)
+        return tuple(dict.fromkeys(stage.model for stage in wanted if not stage.is_server))
 
 
-@dataclass(frozen=True, slots=True)
-class _Stages:
-    asr: StageChoice
-    llm: StageChoice
-    tts: StageChoice
+def look_around(
+    settings: Settings,
+    store: ModelStore,
+    *,
+    ask_hub: Callable[[], bool] = hub_answers,
+    measure: Callable[[], MachineFacts] = kept_facts,
+) -> Surroundings | None:
+    """What ``auto`` has to know; None where the settings leave it nothing to choose.
 
+    The hub is asked only if models may be fetched and a stage has none from it yet, and the
+    machine is measured only if there is a choice: a machine without a hub starts at once, and one
+    that has its models asks nobody.
 
-_PROFILES: Mapping[str, _Stages] = MappingProxyType(
-    {
-        "embedded": _Stages(
-            StageChoice("pocketsphinx", "pocketsphinx-en-us"),
-            StageChoice("auto", "smollm2-135m-instruct"),
-            StageChoice("espeak", "espeak-ng"),
-        ),
-        "cpu": _Stages(
-            StageChoice("faster-whisper", "faster-whisper-base.en"),
-            StageChoice("auto", "smollm2-360m-instruct"),
-            StageChoice("piper", "piper-en-us-lessac-medium"),
-        ),
-        "gpu": _Stages(
-            StageChoice("faster-whisper", "faster-whisper-base.en"),
-            StageChoice("transformers", "qwen2.5-0.5b-instruct"),
-            StageChoice("piper", "piper-en-us-lessac-medium"),
-        ),
-        "remote": _Stages(
-            StageChoice("wyoming", ""), StageChoice("openai", ""), StageChoice("wyoming", "")
-        ),
+    Args:
+        settings: what the user wants.
+        store: the folder of models.
+        ask_hub: whether the hub answers.
+        measure: what this machine can do.
+    """
+    stages = (settings.asr, settings.llm, settings.tts)
+    if settings.profile != "auto" or all(stage.model for stage in stages):
+        return None
+    ready = frozenset(name for name in MODELS if store.is_ready(name))
+    here = {
+        model.role
+        for model in (MODELS[name] for name in ready)
+        if isinstance(model.source, HubSource) and model.serves(settings.language)
     }
-)
+    # Whoever has a larger model for every stage is neither asked for more nor kept waiting.
+    is_complete = here >= set(_SPOKEN)
+    answers = not is_complete and not settings.models.offline and ask_hub()
+    return Surroundings(ready, answers, measure() if here or answers else None)
 
 
-def choose_profile(settings: Settings) -> ChosenProfile:
+def choose_profile(settings: Settings, surroundings: Surroundings | None = None) -> ChosenProfile:
     """The profile that the settings ask for; ``auto`` takes the best that is available.
 
+    Args:
+        settings: what the user wants.
+        surroundings: what ``look_around`` found; without it ``auto`` is the embedded profile.
+
     Raises:
-        ConfigError: a setting names a model that is not there, or one of another role.
+        ConfigError: a setting names a model that is not there, one of another role, or one that
+            does not know the language; or an engine that cannot run the model.
+        ModelError: a model that is named by its path cannot be used.
     """
-    name, reason = settings.profile, "as configured"
+    language = settings.language
+    name: str = settings.profile
+    reason = "as configured"
+    found = {role: default_model(name, role, language) for role in _SPOKEN}
     if name == "auto":
-        name, reason = "embedded", "it needs no model hub"
-    stages = _PROFILES[name]
-    return ChosenProfile(
+        auto = decide(
+            surroundings or Surroundings(frozenset(), hub_answers=False, machine=None), language
+        )
+        name, reason = auto.profile, auto.reason
+        found = {"asr": auto.asr, "llm": auto.llm, "tts": auto.tts}
+        if surroundings is None:
+            reason = "it needs no model hub"
+    asr = _chosen("asr", name, found["asr"], settings.asr.engine, settings.asr.model, language)
+    llm = _chosen("llm", name, found["llm"], settings.llm.engine, settings.llm.model, language)
+    tts = _chosen("tts", name, found["tts"], settings.tts.engine, settings.tts.model, language)
+    chosen = ChosenProfile(
         name,
-        asr=_chosen("asr", stages.asr, settings.asr.engine, settings.asr.model),
-        llm=_chosen("llm", stages.llm, settings.llm.engine, settings.llm.model),
-        tts=_chosen("tts", stages.tts, settings.tts.engine, settings.tts.model),
-        reason=reason,
+        asr,
+        llm,
+        tts,
+        reason,
+        asr_fallback=_fallback("asr", settings.asr, language),
+        llm_fallback=_fallback("llm", settings.llm, language),
+        tts_fallback=_fallback("tts", settings.tts, language),
         encoder=chosen_encoder(settings),
     )
+    return replace(chosen, warnings=_check_language(chosen, language))
 
 
 def chosen_encoder(settings: Settings) -> str:
@@ -151,34 +219,135 @@ def guard_is_on(settings: Settings) -> bool:
     return guard.enabled or guard.words_file is not None or guard.topics_file is not None
 
 
-def _chosen(role: Role, default: StageChoice, engine: str, model: str) -> StageChoice:
-    chosen = StageChoice(
-        default.engine if engine == "auto" else engine,
-        model or (default.model if engine in {"auto", default.engine} or role == "llm" else ""),
-    )
-    if chosen.engine in {"openai", "wyoming"}:
-        return chosen
-    if is_path(chosen.model):
-        # Of the synthesisers only Piper has voices in files.
-        is_voice = role == "tts" and engine == "auto"
-        return StageChoice("piper", chosen.model) if is_voice else chosen
-    if not chosen.model:
-        fitting = next((one for one in MODELS.values() if _runs(one.engine, chosen.engine)), None)
-        chosen = StageChoice(chosen.engine, fitting.name if fitting else "")
-    if find_model(chosen.model).role != role:
+def is_path(model: str) -> bool:
+    """Whether a chosen model is the user's own, named by where it lies."""
+    has_separator = "/" in model or "\\" in model
+    return has_separator and Path(model).expanduser().exists()
+
+
+def check_roles(chosen: ChosenProfile, store: ModelStore) -> None:
+    """Look again at models whose kind shows only once they were fetched.
+
+    Raises:
+        ConfigError: one of them does not do the work that it was chosen for.
+    """
+    for role, stage in (("asr", chosen.asr), ("llm", chosen.llm), ("tts", chosen.tts)):
+        if not stage.is_server:
+            _check_row(role, stage.engine, store.model(stage.model))
+
+
+def _check_language(chosen: ChosenProfile, language: str) -> tuple[str, ...]:
+    """What of ``chosen`` will not do for ``language`` but can be borne, one line each.
+
+    Raises:
+        ConfigError: the recogniser or the voice does not know it.
+    """
+    warnings = []
+    for role, stage in (("asr", chosen.asr), ("llm", chosen.llm), ("tts", chosen.tts)):
+        row = None if stage.is_server else find_reference(stage.model)
+        if row is None or row.serves(language):
+            continue
+        problem = f"{row.name} does not know the language {language}"
+        if role == "llm":
+            warnings.append(f"{problem}; choose another with --llm")
+            continue
         raise ConfigError(
-            f"{role}.model = {chosen.model} is not a {_ROLES[role]}",
+            f"{problem} ({_ROLES[role]} of the profile {chosen.name})",
+            "take the profile cpu or gpu, which need a model hub once, or choose one with "
+            f"--{role}",
+        )
+    return tuple(warnings)
+
+
+_SPOKEN: tuple[SpokenRole, ...] = ("asr", "llm", "tts")
+
+
+def _chosen(  # noqa: PLR0917 (what is chosen from: the profile's, the settings', the language)
+    role: SpokenRole, profile: str, default: str, engine: str, reference: str, language: str
+) -> StageChoice:
+    named, rest = split_engine(reference)
+    if "auto" not in {engine, named} and engine != named:
+        raise ConfigError(
+            f"{role}.model = {reference} names another engine than {role}.engine = {engine}",
+            "leave one of them out",
+        )
+    engine = named if engine == "auto" else engine
+    if engine == "auto" and profile == "remote":
+        engine = _REMOTE_ENGINES[role]
+    if engine in _SERVERS:
+        return StageChoice(engine, rest)
+    stage = _of_this_machine(role, engine, rest, default, language)
+    if profile == "gpu" and stage.engine == "auto":
+        return StageChoice("transformers", stage.model)
+    return stage
+
+
+def _fallback(
+    role: SpokenRole, section: AsrSettings | LlmSettings | TtsSettings, language: str
+) -> StageChoice | None:
+    """What stands in for ``role``: ``ENGINE``, ``ENGINE:MODEL`` or a model; None if nothing.
+
+    An engine alone takes the embedded profile's model, or one of its own.
+    """
+    text = section.fallback.strip()
+    if not text:
+        return None
+    engine, rest = split_engine(text)
+    if engine in _SERVERS:
+        return StageChoice(engine, rest)
+    try:
+        default = default_model("embedded", role, language)
+        return _of_this_machine(role, engine, rest, default, language, setting="fallback")
+    except ConfigError:
+        if ":" in text or text in ENGINES:
+            raise
+        raise ConfigError(
+            f"{role}.fallback names the engine {text}, which is not known",
+            "give ENGINE, ENGINE:MODEL or the name of a model",
+        ) from None
+
+
+def _of_this_machine(
+    role: SpokenRole,
+    engine: str,
+    reference: str,
+    default: str,
+    language: str,
+    *,
+    setting: str = "model",
+) -> StageChoice:
+    reference = reference or _default_for(role, engine, default, language)
+    row = find_reference(reference if engine == "auto" else f"{engine}:{reference}")
+    if engine == "auto":
+        engine = _ENGINE_OF_ROW.get(row.engine, _ENGINE_OF_ROLE[role])
+    _check_row(role, engine, row, setting=setting)
+    return StageChoice(engine, row.name)
+
+
+def _default_for(role: SpokenRole, engine: str, default: str, language: str) -> str:
+    """The model to take with ``engine`` where none is named."""
+    ours = (default, *(default_model(profile, role, language) for profile in ("cpu", "embedded")))
+    for name in ours:
+        if name and (engine == "auto" or _fits(engine, MODELS[name])):
+            return name
+    raise ConfigError(
+        f"{role}.engine = {engine} has no model of its own for the language {language}",
+        f"name one with {role}.model",
+    )
+
+
+def _check_row(role: str, engine: str, row: Model, *, setting: str = "model") -> None:
+    if row.role not in {role, "unknown"}:
+        raise ConfigError(
+            f"{role}.{setting} names {row.name}, which is not a {_ROLES[role]}",
             "'voicebot models list' shows the role of each",
         )
-    return chosen
+    if not _fits(engine, row):
+        raise ConfigError(
+            f"{role}.engine = {engine} cannot run {row.name}",
+            f"leave {role}.engine at auto, which takes {_ENGINE_OF_ROW[row.engine]}",
+        )
 
 
-def is_path(model: str) -> bool:
-    """Whether a model is named by where it lies on this machine, and is taken as it is."""
-    return any(one in model for one in {os.sep, os.altsep or os.sep}) and (
-        Path(model).expanduser().exists()
-    )
-
-
-def _runs(model_engine: str, engine: str) -> bool:
-    return model_engine == engine.replace("-", "_")
+def _fits(engine: str, row: Model) -> bool:
+    return row.role == "unknown" or ENGINES.get(engine) == row.engine

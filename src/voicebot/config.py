@@ -31,11 +31,13 @@ __all__ = [
     "AsrSettings",
     "AudioSettings",
     "BenchSettings",
+    "ChatSettings",
     "GuardSettings",
     "KnowledgeSettings",
     "LlmSettings",
     "ModelsSettings",
     "ReplySettings",
+    "ServersSettings",
     "SettingSpec",
     "Settings",
     "TelemetrySettings",
@@ -102,10 +104,14 @@ class AudioSettings(_Section):
     """The microphone and the loudspeaker."""
 
     input: str = Field(
-        default="", description="Microphone, by name or number; empty is the system's default."
+        default="",
+        description="Microphone, by a part of its name or its number; empty is the one that "
+        "`voicebot devices use` remembers, else the system's default.",
     )
     output: str = Field(
-        default="", description="Loudspeaker, by name or number; empty is the system's default."
+        default="",
+        description="Loudspeaker, by a part of its name or its number; empty is the one that "
+        "`voicebot devices use` remembers, else the system's default.",
     )
     block_ms: int = Field(
         default=10, ge=5, le=100, description="Length of the blocks that the devices exchange."
@@ -115,6 +121,18 @@ class AudioSettings(_Section):
         ge=0,
         le=500,
         description="Delay of the virtual loudspeaker that stands in where no device is used.",
+    )
+    echo_cancellation: bool = Field(
+        default=True,
+        description="Take what the loudspeaker plays out of what the microphone hears; delays by "
+        "8 ms. Not needed with headphones.",
+    )
+    noise_suppression: bool = Field(
+        default=False,
+        description="Take steady noise out of what the microphone hears; delays by 6 ms.",
+    )
+    gain_control: bool = Field(
+        default=False, description="Bring what the microphone hears to a usual level."
     )
 
 
@@ -198,6 +216,11 @@ class TurnsSettings(_Section):
         le=2000,
         description="Speech this long while the bot talks makes it hold its breath.",
     )
+    barge_in_mode: Literal["interrupt", "finish-sentence", "never"] = Field(
+        default="interrupt",
+        description="What speech over the bot does: interrupt it at once, let it finish its "
+        "sentence, or never stop it (what was said is answered when it has ended).",
+    )
     acknowledgement_max_ms: int = Field(
         default=700,
         ge=0,
@@ -240,7 +263,89 @@ class AsrSettings(_Section):
     )
     model: str = Field(
         default="",
-        description="The model's name, as `voicebot models` lists it; empty is the profile's.",
+        description="The model: a name that `voicebot models list` shows, owner/name of the hub, a "
+        "path, or the name that a server knows; empty is the profile's.",
+    )
+    language: str = Field(
+        default="",
+        pattern="^(auto|[a-z]{2,3})?$",
+        description="With faster-whisper: the language that is spoken, by its ISO 639 code; auto "
+        "detects it; empty is that of the conversation.",
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto",
+        description="Where faster-whisper runs; auto takes a GPU if there is one.",
+    )
+    compute_type: Literal["auto", "int8", "int8_float16", "float16", "bfloat16", "float32"] = Field(
+        default="auto",
+        description="How faster-whisper computes; auto is int8 on a CPU and float16 on a GPU.",
+    )
+    threads: int = Field(
+        default=0,
+        ge=0,
+        le=256,
+        description="CPU threads of faster-whisper; 0 takes what was measured on this machine, "
+        "else up to four.",
+    )
+    beam_size: int = Field(
+        default=1,
+        ge=1,
+        le=10,
+        description="How many transcripts faster-whisper follows at a time; 1 is the fastest.",
+    )
+    padding_s: float | None = Field(
+        default=2.5,
+        ge=0.0,
+        le=30.0,
+        description="Silence that Whisper's encoder is shown behind the speech at least; none "
+        "fills the 30 s it was trained on, which is slow on a CPU.",
+    )
+    partial_every_ms: int = Field(
+        default=500,
+        ge=100,
+        le=10_000,
+        description="With faster-whisper: speech between two partial transcripts, if the machine "
+        "can bear it.",
+    )
+    partial_share: float = Field(
+        default=0.5,
+        ge=0.01,
+        le=1.0,
+        description="With faster-whisper: the largest share of the time that is spent on partial "
+        "transcripts while the user speaks.",
+    )
+    window_s: float = Field(
+        default=12.0,
+        ge=6.0,
+        le=28.0,
+        description="With faster-whisper: a turn that is longer is cut at a pause, and what was "
+        "understood before it stays.",
+    )
+    prompt: str = Field(
+        default="",
+        max_length=500,
+        description="With faster-whisper: names and words that are likely to be said, as a "
+        "sentence that might have come before.",
+    )
+    context_words: int = Field(
+        default=0,
+        ge=0,
+        le=50,
+        description="With faster-whisper: so many of the last words of the user's last turn are "
+        "shown to the model before the next.",
+    )
+    word_times: bool = Field(
+        default=False,
+        description="With faster-whisper: find out when each word was said, which takes a little "
+        "longer.",
+    )
+    url: str = Field(
+        default="tcp://127.0.0.1:10300",
+        description="With engine=wyoming: the address of the server.",
+    )
+    fallback: str = Field(
+        default="",
+        description="ENGINE or ENGINE:MODEL that goes on when the recogniser fails; empty is none.",
     )
 
 
@@ -260,6 +365,55 @@ class LlmSettings(_Section):
         "takes int8 for bfloat16. The ONNX graph has its own (four or eight bits), so auto takes "
         "it with int8 only.",
     )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        default="auto",
+        description="Where torch and transformers compute the language model: auto takes CUDA, "
+        "then MPS, else the processor, and leaves a small model that has an ONNX graph on the "
+        "processor.",
+    )
+    compile: bool = Field(
+        default=False,
+        description="On CUDA, compile the language model's step of one token into CUDA graphs: "
+        "quicker tokens for a start that takes a minute longer. The context is then at most 4096 "
+        "tokens.",
+    )
+    temperature: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=5.0,
+        description="How freely the next token is drawn; 0 always takes the likeliest.",
+    )
+    top_p: float = Field(
+        default=1.0,
+        ge=0.01,
+        le=1.0,
+        description="Draw among the likeliest tokens that together have this probability.",
+    )
+    top_k: int = Field(
+        default=0,
+        ge=0,
+        le=100_000,
+        description="Draw among this many of the likeliest tokens; 0 is all.",
+    )
+    min_p: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=1.0,
+        description="Draw among tokens at least this share as likely as the likeliest one.",
+    )
+    repetition_penalty: float = Field(
+        default=1.0,
+        ge=0.5,
+        le=2.0,
+        description="Above 1, tokens that the reply already has become less likely.",
+    )
+    seed: int = Field(
+        default=0,
+        ge=-1,
+        le=2**31 - 1,
+        description="With a temperature, the same seed gives the same reply to the same "
+        "conversation; -1 takes another one at each start.",
+    )
     examples: bool = Field(
         default=True,
         description="Show the model three short exchanges before the conversation, so that a small "
@@ -267,7 +421,8 @@ class LlmSettings(_Section):
     )
     model: str = Field(
         default="",
-        description="The model's name, as `voicebot models` lists it; empty is the profile's.",
+        description="The model: a name that `voicebot models list` shows, owner/name of the hub, a "
+        "path, or the name that a server knows; empty is the profile's.",
     )
     threads: int = Field(
         default=0,
@@ -281,6 +436,37 @@ class LlmSettings(_Section):
         "measure what that is worth.",
     )
     max_tokens: int = Field(default=48, ge=1, le=4096, description="Longest reply.")
+    max_thought_tokens: int = Field(
+        default=256,
+        ge=0,
+        le=16_384,
+        description="How long a model that thinks before it answers may think; then its thought is "
+        "ended for it. Thoughts are never spoken and do not count for max_tokens.",
+    )
+    url: str = Field(
+        default="http://127.0.0.1:8000/v1",
+        description="With engine=openai: the address of the server's API.",
+    )
+    api_key_variable: str = Field(
+        default="OPENAI_API_KEY",
+        description="With engine=openai: the environment variable that holds the server's key, if "
+        "it wants one.",
+    )
+    server_reads_ahead: bool = Field(
+        default=False,
+        description="With engine=openai: let the server read what was understood while the user "
+        "still speaks, by requests for one token; worth it where it keeps a prefix cache.",
+    )
+    fallback: str = Field(
+        default="",
+        description="ENGINE or ENGINE:MODEL that goes on when the language model fails; empty is "
+        "none.",
+    )
+    fallback_reads: bool = Field(
+        default=True,
+        description="With engine=openai and a fallback on this machine: the fallback reads along "
+        "and judges how finished the user's words are, which a server cannot tell.",
+    )
     history_tokens: int = Field(
         default=1500,
         ge=64,
@@ -306,8 +492,8 @@ class TtsSettings(_Section):
     )
     model: str = Field(
         default="",
-        description="The voice's name, as `voicebot voices` lists it, or the path of a Piper "
-        "voice's .onnx file; empty is the profile's.",
+        description="The model: a name that `voicebot models list` shows, owner/name of the hub, a "
+        "path, or the name that a server knows; empty is the profile's.",
     )
     voice: str = Field(
         default="", description="eSpeak NG's name of the voice; empty is the language's."
@@ -344,6 +530,14 @@ class TtsSettings(_Section):
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto",
         description="What runs a Piper voice; auto takes a CUDA device if onnxruntime has one.",
+    )
+    url: str = Field(
+        default="tcp://127.0.0.1:10200",
+        description="With engine=wyoming: the address of the server.",
+    )
+    fallback: str = Field(
+        default="",
+        description="ENGINE or ENGINE:MODEL that goes on when the synthesis fails; empty is none.",
     )
     trim: bool = Field(
         default=True,
@@ -489,6 +683,28 @@ class GuardSettings(_Section):
     )
 
 
+class ServersSettings(_Section):
+    """How servers are waited for, and when an engine that failed is tried again."""
+
+    connect_timeout_s: float = Field(
+        default=2.0, ge=0.05, le=60.0, description="How long a connection may take."
+    )
+    answer_timeout_s: float = Field(
+        default=7.0,
+        ge=0.1,
+        le=600.0,
+        description="How long a server may give no sign of life; at most 0.8 of "
+        "reply.stage_timeout_s counts, or 0.4 where there is a fallback.",
+    )
+    retry_after_s: float = Field(
+        default=10.0,
+        ge=0.0,
+        le=3600.0,
+        description="After a failure the fallback works for this long before the first engine is "
+        "tried again; twice as long after each further failure, up to 32 times.",
+    )
+
+
 class ModelsSettings(_Section):
     """Where models are kept and whether they may be fetched."""
 
@@ -497,6 +713,30 @@ class ModelsSettings(_Section):
         description="The folder of the models' files; VOICEBOT_MODELS sets it too.",
     )
     offline: bool = Field(default=False, description="Never fetch; use what is on the disk.")
+
+
+class ChatSettings(_Section):
+    """The conversation at the terminal."""
+
+    plain: bool = Field(
+        default=False,
+        description="Print plain lines also where a live view could be shown.",
+    )
+    push_to_talk: bool = Field(
+        default=False,
+        description="Listen only while you hold the space bar, or from one press to the next.",
+    )
+    wake_word: Literal["off", "okay_nabu", "hey_jarvis", "hey_mycroft", "alexa"] = Field(
+        default="off",
+        description="Listen only after this was said; needs the extra `wake`.",
+    )
+    wake_listen_s: float = Field(
+        default=8.0,
+        ge=1.0,
+        le=600.0,
+        description="After the wake word or the end of a reply, it need not be said again for "
+        "this long.",
+    )
 
 
 class BenchSettings(_Section):
@@ -579,9 +819,11 @@ class Settings(_Section):
     llm: LlmSettings = Field(default_factory=LlmSettings)
     tts: TtsSettings = Field(default_factory=TtsSettings)
     reply: ReplySettings = Field(default_factory=ReplySettings)
+    servers: ServersSettings = Field(default_factory=ServersSettings)
     knowledge: KnowledgeSettings = Field(default_factory=KnowledgeSettings)
     guard: GuardSettings = Field(default_factory=GuardSettings)
     models: ModelsSettings = Field(default_factory=ModelsSettings)
+    chat: ChatSettings = Field(default_factory=ChatSettings)
     bench: BenchSettings = Field(default_factory=BenchSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
 

@@ -14,8 +14,8 @@ import statistics
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from voicebot.errors import ModelError, VoicebotError
 from voicebot.tuning import (
@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from voicebot.audio.samples import Samples
+    from voicebot.choice import ChosenProfile
+    from voicebot.config import Settings
+    from voicebot.engines.protocols import Asr, Tts
+    from voicebot.machine import MachineFacts
+    from voicebot.models.registry import SpokenRole
     from voicebot.models.store import ModelStore
     from voicebot.tuning import TunedStage
 
@@ -45,9 +50,11 @@ __all__ = [
     "check_clock",
     "check_cores",
     "check_disk",
+    "check_machine",
     "check_memory",
     "check_model",
     "check_packages",
+    "check_profile",
     "check_python",
     "check_speed",
     "check_terminal",
@@ -137,6 +144,32 @@ def check_model(store: ModelStore, name: str) -> Finding:
             subject, "warn", f"is {store.state(name)}", f"run `voicebot models pull {name}`"
         )
     return Finding(subject, "ok", f"verified, sha256 {facts.sha256[:12]}…")
+
+
+def check_machine(machine: MachineFacts) -> Finding:
+    """Say what ``auto`` reckons with."""
+    gpu = (
+        f", graphics card with {machine.gpu_memory_bytes / _GIB:.0f} GiB"
+        if machine.gpu_memory_bytes
+        else ", no graphics card that models can use"
+    )
+    return Finding(
+        "reckoning",
+        "ok",
+        f"{machine.gflops:.0f} GFLOP/s, reads {machine.read_gb_s:.0f} GB/s{gpu}",
+    )
+
+
+def check_profile(chosen: ChosenProfile) -> Finding:
+    """Say which profile was chosen, why, and what will go worse with it."""
+    stages = ", ".join(
+        f"{stage.engine}:{stage.model}" if stage.model else stage.engine
+        for stage in (chosen.asr, chosen.llm, chosen.tts)
+    )
+    detail = f"{chosen.name} ({chosen.reason}): {stages}"
+    if chosen.warnings:
+        return Finding("profile", "warn", detail, "; ".join(chosen.warnings))
+    return Finding("profile", "ok", detail)
 
 
 def check_audio(kind: Literal["input", "output"], query: Callable[[str], str]) -> Finding:
@@ -279,18 +312,53 @@ def gather_findings(store: ModelStore, models: Iterable[str]) -> Iterator[Findin
     yield check_writable("models folder", store.root)
 
 
-def gather_speeds(store: ModelStore) -> Iterator[Finding]:
-    """Measure each model of the embedded profile; keep the best thread counts.
+def gather_speeds(
+    store: ModelStore, chosen: ChosenProfile, settings: Settings
+) -> Iterator[Finding]:
+    """Measure each stage of the chosen profile; keep the best thread counts.
 
-    Takes some ten seconds. A stage whose model is not here, or that fails, gives a finding too.
+    Takes some ten seconds, more for large models. A stage whose model is not here, or that fails,
+    gives a finding too. A stage whose settings have ``threads`` is measured with several.
     """
     speech: list[Samples] = []
     yield from _guarded("vad", lambda: [_measure_vad(store)])
-    yield from _guarded("tts", lambda: [_measure_tts(speech)])
+    yield from _spoken("tts", chosen, settings, store, _measuring_tts(speech))
     if speech:
-        yield from _guarded("asr", lambda: [_measure_asr(speech[0])])
+        yield from _spoken("asr", chosen, settings, store, _measuring_asr(speech))
     yield from _tuned("turn", "smart-turn-v3.2", lambda count: _measure_turn(store, count))
-    yield from _tuned("llm", "smollm2-135m-instruct", lambda count: _measure_llm(store, count))
+    yield from _spoken("llm", chosen, settings, store, lambda llm: measure_llm(llm, 0))
+
+
+def _spoken(
+    role: SpokenRole,
+    chosen: ChosenProfile,
+    settings: Settings,
+    store: ModelStore,
+    measure: Callable[[Any], Speed],
+) -> Iterator[Finding]:
+    """Measure one stage with whatever engine was chosen for it."""
+
+    def build_and_measure(threads: int | None) -> Speed:
+        section = getattr(settings, role)
+        if threads is not None:
+            section = section.model_copy(update={"threads": threads})
+        wanted = settings.model_copy(update={role: section})
+        engine = _factory(role)(getattr(chosen, role), wanted, store)()
+        try:
+            return replace(measure(engine), threads=threads)
+        finally:
+            engine.close()
+
+    if "threads" in type(getattr(settings, role)).model_fields:
+        yield from _tuned(role, getattr(chosen, role).model, build_and_measure)
+    else:
+        yield from _guarded(role, lambda: [build_and_measure(None)])
+
+
+def _factory(role: SpokenRole) -> Callable[..., Callable[[], Any]]:
+    from voicebot.builders import asr_factory, llm_factory, tts_factory  # noqa: PLC0415
+
+    return {"asr": asr_factory, "llm": llm_factory, "tts": tts_factory}[role]
 
 
 def _guarded(stage: str, measure: Callable[[], list[Speed]]) -> Iterator[Finding]:
@@ -338,30 +406,24 @@ def _measure_vad(store: ModelStore) -> Speed:
         vad.close()
 
 
-def _measure_tts(speech: list[Samples]) -> Speed:
-    import soxr  # noqa: PLC0415
+def _measuring_tts(speech: list[Samples]) -> Callable[[Tts], Speed]:
+    """What measures a synthesiser, and leaves what it said in ``speech``."""
 
-    from voicebot.audio.samples import INPUT_SAMPLE_RATE_HZ  # noqa: PLC0415
-    from voicebot.engines.espeak import EspeakTts  # noqa: PLC0415
+    def measure(tts: Tts) -> Speed:
+        import soxr  # noqa: PLC0415
 
-    tts = EspeakTts()
-    try:
+        from voicebot.audio.samples import INPUT_SAMPLE_RATE_HZ  # noqa: PLC0415
+
         measure_tts(tts)  # the first sentence also reads the voice from disk
         speed, samples = measure_tts(tts)
-    finally:
-        tts.close()
-    speech.append(soxr.resample(samples, tts.sample_rate_hz, INPUT_SAMPLE_RATE_HZ))
-    return speed
+        speech[:] = [soxr.resample(samples, tts.sample_rate_hz, INPUT_SAMPLE_RATE_HZ)]
+        return speed
+
+    return measure
 
 
-def _measure_asr(speech: Samples) -> Speed:
-    from voicebot.engines.pocketsphinx import PocketSphinxAsr  # noqa: PLC0415
-
-    asr = PocketSphinxAsr()
-    try:
-        return measure_asr(asr, speech)
-    finally:
-        asr.close()
+def _measuring_asr(speech: list[Samples]) -> Callable[[Asr], Speed]:
+    return lambda asr: measure_asr(asr, speech[0])
 
 
 def _measure_turn(store: ModelStore, threads: int) -> Speed:
@@ -372,16 +434,6 @@ def _measure_turn(store: ModelStore, threads: int) -> Speed:
         return measure_turn_detector(detector, threads)
     finally:
         detector.close()
-
-
-def _measure_llm(store: ModelStore, threads: int) -> Speed:
-    from voicebot.engines.local_llm import LocalLlm  # noqa: PLC0415
-
-    llm = LocalLlm.load(store.path("smollm2-135m-instruct"), threads=threads, max_tokens=64)
-    try:
-        return measure_llm(llm, threads)
-    finally:
-        llm.close()
 
 
 def _default_device(kind: str) -> str:

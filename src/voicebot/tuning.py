@@ -47,7 +47,7 @@ __all__ = [
     "usable_cores",
 ]
 
-TunedStage: TypeAlias = Literal["llm", "turn", "tts"]
+TunedStage: TypeAlias = Literal["asr", "llm", "tts", "turn"]
 """The stages whose thread count is a choice."""
 
 _Clock: TypeAlias = "Callable[[], float]"

@@ -58,6 +58,7 @@ def test_definitions_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str
         ("csv", "turns.csv", "voice_to_voice_ms"),
         ("trace", "trace.json", "traceEvents"),
         ("html", "report.html", "<!doctype html>"),
+        ("svg", "card.svg", "voice to voice, median"),
     ],
 )
 def test_a_run_is_exported_beside_itself(

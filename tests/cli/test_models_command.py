@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,34 +9,42 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from voicebot.cli.models import models_group
+from voicebot.config import ModelsSettings, Settings
 from voicebot.errors import ConfigError, ModelDamagedError, ModelFetchError, ModelMissingError
+from voicebot.models.lock import LockedModel, write_locked
 from voicebot.models.registry import MODELS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-@dataclass
-class FakeModelsSettings:
-    dir: Path
-    offline: bool = False
-
-
-@dataclass
-class FakeSettings:
-    models: FakeModelsSettings
-
-
 class FakeContext:
-    def __init__(self, folder: Path, *, offline: bool = False) -> None:
-        self.settings = FakeSettings(FakeModelsSettings(folder, offline))
-        self.console = Console(file=io.StringIO(), width=120)
-        self.error_console = Console(file=io.StringIO(), width=120)
+    def __init__(self, folder: Path, *, offline: bool = False, language: str = "en") -> None:
+        self.settings = Settings(
+            language=language, models=ModelsSettings(dir=folder, offline=offline)
+        )
+        self.console = Console(file=io.StringIO(), width=160)
+        self.error_console = Console(file=io.StringIO(), width=160)
 
     @property
     def printed(self) -> str:
         file: Any = self.console.file
         return str(file.getvalue())
+
+    @property
+    def noted(self) -> str:
+        file: Any = self.error_console.file
+        return str(file.getvalue())
+
+
+@pytest.fixture
+def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hub that never answers, without asking one."""
+
+    def fail(hub: object, repository: str, revision: str | None) -> None:
+        raise ModelFetchError(f"the model hub does not answer for {repository}")
+
+    monkeypatch.setattr("voicebot.models.hub.HuggingFaceHub.list_files", fail)
 
 
 def _run(context: FakeContext, *arguments: str) -> Result:
@@ -57,6 +64,80 @@ def test_list_as_json(tmp_path: Path) -> None:
     rows = json.loads(_run(FakeContext(tmp_path), "list", "--json").stdout)
     assert [row["name"] for row in rows] == list(MODELS)
     assert {row["name"]: row["state"] for row in rows}["smart-turn-v3.2"] == "absent"
+
+
+def test_list_shows_only_what_is_asked_for(tmp_path: Path) -> None:
+    rows = json.loads(
+        _run(FakeContext(tmp_path), "list", "--role", "asr", "--language", "de", "--json").stdout
+    )
+    assert {row["role"] for row in rows} == {"asr"}
+    assert "faster-whisper-base" in {row["name"] for row in rows}
+    assert "faster-whisper-base.en" not in {row["name"] for row in rows}
+    rows = json.loads(_run(FakeContext(tmp_path), "list", "--here", "--json").stdout)
+    assert {row["name"] for row in rows} == {"silero-vad-v6", "pocketsphinx-en-us", "espeak-ng"}
+
+
+def test_pull_of_a_profile_follows_the_language_and_says_what_it_costs(
+    tmp_path: Path, no_hub: None
+) -> None:
+    context = FakeContext(tmp_path, language="de")
+    assert _run(context, "pull", "cpu", "--dry-run").exit_code == 0
+    assert "faster-whisper-base: is absent" in context.printed
+    assert "piper-de-de-thorsten-medium: is absent" in context.printed
+    assert (
+        "Fetching faster-whisper-base: ~148 MB from hub:Systran/faster-whisper-base, licence MIT"
+        in context.noted
+    )
+    assert "of disk free" in context.noted
+    assert not (tmp_path / "faster-whisper-base").exists()
+
+
+def test_pull_does_not_begin_what_the_disk_cannot_hold(
+    tmp_path: Path, no_hub: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voicebot.models.store.ModelStore.free_bytes", lambda store: 10**9)
+    result = _run(FakeContext(tmp_path), "pull", "faster-whisper:large-v3")
+    assert isinstance(result.exception, ModelFetchError)
+    assert "the download needs 3.09 GB" in str(result.exception)
+
+
+@pytest.mark.parametrize("profile", ["embedded", "gpu", "remote"])
+def test_every_profile_can_be_pulled(tmp_path: Path, no_hub: None, profile: str) -> None:
+    context = FakeContext(tmp_path)
+    assert _run(context, "pull", profile, "--dry-run").exit_code == 0
+    assert f"Profile: {profile} (as configured)" in context.noted
+    assert "smart-turn-v3.2: is absent" in context.printed
+
+
+def test_a_terminal_is_asked_and_a_no_fetches_nothing(
+    tmp_path: Path, no_hub: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voicebot.cli.models._can_answer", lambda: True)
+    context = FakeContext(tmp_path)
+    context.error_console = Console(file=io.StringIO(), width=160, force_terminal=True)
+    arguments = ["pull", "faster-whisper:tiny"]
+    result = CliRunner().invoke(models_group, arguments, obj=context, input="n\n")
+    assert isinstance(result.exception, SystemExit)
+    assert "Go on?" in result.output
+    assert context.printed == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_locked_at_first(tmp_path: Path) -> None:
+    context = FakeContext(tmp_path)
+    assert _run(context, "lock").exit_code == 0
+    assert "nothing was fetched" in context.printed
+
+
+def test_lock_shows_revision_and_checksums(tmp_path: Path) -> None:
+    write_locked(
+        tmp_path / "models.lock.json", "owner/name", LockedModel("owner/name", "c" * 40, {"a": "0"})
+    )
+    context = FakeContext(tmp_path)
+    assert _run(context, "lock").exit_code == 0
+    assert "owner/name@" + "c" * 40 in context.printed
+    locked = json.loads(_run(context, "lock", "--json").stdout)
+    assert locked["owner/name"]["files"] == {"a": "0"}
 
 
 def test_pull_of_what_is_here_says_so(tmp_path: Path) -> None:

@@ -243,10 +243,14 @@ class FixedNetwork:
 
     def __init__(self, folder: Path, script: list[int]) -> None:
         self.script = script
+        self.reads_in_pieces = True
         self.vocabulary = int(read_json(folder / "config.json")["vocab_size"])
 
     def keep(self, count: int) -> int:
         return 0
+
+    def forget(self, begin: int, end: int) -> bool:
+        return False
 
     def read(self, token_ids: Any, logits_at: Any) -> Any:
         logits = np.zeros((len(logits_at), self.vocabulary), np.float32)
@@ -281,11 +285,16 @@ def test_another_prompt_in_the_midst_of_a_reply_is_an_error(folder: Path) -> Non
         list(steps)
 
 
-def test_a_conversation_too_long_for_the_model_is_an_error(shared_llm: LocalLlm) -> None:
+def test_words_too_long_for_the_model_are_answered_all_the_same(shared_llm: LocalLlm) -> None:
     long = Message("user", "bridge " * 1100)
     assert shared_llm.count_tokens([long]) > shared_llm.prompt_budget_tokens
-    with pytest.raises(EngineError, match="tokens"):
-        next(shared_llm.generate([long], NEVER))
+    first, _ = reply(shared_llm, long)
+    assert first.read_tokens + first.cached_tokens <= shared_llm.prompt_budget_tokens
+
+
+def test_a_system_prompt_too_long_for_the_model_is_an_error(shared_llm: LocalLlm) -> None:
+    with pytest.raises(EngineError, match="system prompt"):
+        shared_llm.prepare([Message("system", "bridge " * 1100)])
 
 
 def test_a_failed_computation_is_an_error_and_empties_the_cache(folder: Path) -> None:

@@ -204,3 +204,18 @@ def test_a_harmless_conversation_sounds_the_same_with_and_without_the_guard(
         heard.append((tts.spoken, [one.heard for one in result.closed], result.underruns))
         assert result.of(GuardIntervened) == []
     assert heard[0] == heard[1]
+
+
+def test_a_reply_that_broke_off_ends_with_a_whole_word() -> None:
+    class Breaking(TableLlm):
+        def generate(
+            self, messages: Sequence[Message], stop: StopFlag
+        ) -> Iterator[Prefilled | TextPiece]:
+            yield Prefilled(0.7, 5, 0)
+            for part in ("All ", "is ", "we"):
+                yield TextPiece(part, 1)
+
+    for limit, text in ((3, "All is"), (4, "All is we")):
+        llm = GuardedLlm(Breaking(""), Guard("en"), ClauseCuts(max_tokens=limit))
+        pieces = list(llm.generate([Message("user", "Hello.")], NEVER))
+        assert text_of(pieces).strip() == text

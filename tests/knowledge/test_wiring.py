@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from voicebot.builders.knowledge import match_rules, with_knowledge_and_guard
-from voicebot.choice import choose_profile
+from voicebot.choice import choose_profile, chosen_encoder
 from voicebot.cli.main import run
 from voicebot.config import GuardSettings, KnowledgeSettings, Settings
 from voicebot.engines.protocols import Message, Prefilled, TextPiece
@@ -80,7 +80,7 @@ def test_the_encoder_is_fetched_with_the_other_models(
     with pytest.raises(ModelMissingError):
         built(tmp_path, **sections)
     german = Settings(language="de", **sections)
-    assert "all-minilm-l6-v2" not in choose_profile(german).models
+    assert not chosen_encoder(german)
     off = Settings(guard=GuardSettings(enabled=True, classifier=False))
     assert "all-minilm-l6-v2" not in choose_profile(off).models
 

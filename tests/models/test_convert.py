@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from voicebot.engines.chat_prompt import ChatPrompt
 from voicebot.engines.protocols import Message
-from voicebot.errors import ModelDamagedError, ModelFetchError, ModelMissingError
+from voicebot.errors import EngineError, ModelDamagedError, ModelFetchError, ModelMissingError
 from voicebot.models.convert import convert_gguf
 
 
@@ -87,5 +87,17 @@ def test_a_full_disk_has_a_way_out_and_leaves_nothing(
 
     monkeypatch.setattr(Path, "rename", refuse)
     with pytest.raises(ModelFetchError, match="No space left"):
+        convert_gguf(gguf_file, tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_little_memory_is_not_a_damaged_file(
+    gguf_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr("transformers.AutoModelForCausalLM.from_pretrained", fail)
+    with pytest.raises(EngineError, match="not enough memory"):
         convert_gguf(gguf_file, tmp_path / "model")
     assert list(tmp_path.iterdir()) == []

@@ -1,19 +1,17 @@
-"""The hub's library is replaced by what it would answer: no test reaches a hub."""
+"""The hub's library is replaced by what it would answer; ``test_real_hub_client.py`` has the real
+one."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import huggingface_hub
 import pytest
-from huggingface_hub import errors
+from huggingface_hub import ModelCardData, errors
 
 from voicebot.errors import ModelFetchError
 from voicebot.models.hub import HubFile, HubListing, HuggingFaceHub
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def _response_error(kind: type[Exception]) -> Exception:
@@ -31,31 +29,24 @@ def test_listing_keeps_commit_sizes_and_checksums(monkeypatch: pytest.MonkeyPatc
 
     def model_info(self: object, repository: str, **options: Any) -> SimpleNamespace:
         asked.update(options, repository=repository)
-        return SimpleNamespace(sha="c" * 40, siblings=siblings)
+        return SimpleNamespace(
+            sha="c" * 40,
+            siblings=siblings,
+            card_data=ModelCardData(license="apache-2.0"),
+        )
 
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", model_info)
     listing = HuggingFaceHub().list_files("made/up", None)
     assert listing == HubListing(
-        "c" * 40, (HubFile("model.safetensors", 5, "ab"), HubFile("config.json", 2, None))
+        "c" * 40,
+        (HubFile("model.safetensors", 5, "ab"), HubFile("config.json", 2, None)),
+        "apache-2.0",
     )
     assert (asked["repository"], asked["revision"], asked["files_metadata"]) == (
         "made/up",
         None,
         True,
     )
-
-
-def test_download_asks_for_the_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    asked: list[tuple[object, ...]] = []
-
-    def download(repository: str, name: str, *, revision: str, local_dir: Path) -> str:
-        asked.append((repository, name, revision, local_dir))
-        return str(local_dir / name)
-
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    path = HuggingFaceHub().download("made/up", "c" * 40, "a/b.json", tmp_path)
-    assert path == tmp_path / "a/b.json"
-    assert asked == [("made/up", "a/b.json", "c" * 40, tmp_path)]
 
 
 @pytest.mark.parametrize(

@@ -553,3 +553,108 @@ def test_table_is_sound() -> None:
             assert len(file.sha256 or "") == 64
             assert file.size_bytes
     assert {model for members in PROFILES.values() for model in members} <= MODELS.keys()
+
+
+def _own_whisper(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "model.bin").write_bytes(b"\x06\0\0\0\x0c\0WhisperSpec\0" + bytes(32))
+    (folder / "config.json").write_text("{}")
+    (folder / "notes.md").write_text("mine")
+    return folder
+
+
+def test_a_model_of_the_users_own_is_used_where_it_lies(tmp_path: Path) -> None:
+    own = _own_whisper(tmp_path / "own")
+    store = ModelStore(tmp_path / "models")
+    assert store.is_ready(str(own))
+    assert store.path(f"faster-whisper:{own}") == own
+    facts = store.facts(str(own))
+    assert (facts.role, facts.source, facts.licence) == ("asr", "local", "unknown")
+    before = facts.sha256
+    (own / "notes.md").write_text("changed")  # is not loaded
+    assert store.facts(str(own)).sha256 == before
+    (own / "config.json").write_text('{"a": 1}')
+    assert store.facts(str(own)).sha256 != before
+    assert store.pull([str(own)]) == ()
+    with pytest.raises(ConfigError, match="your own"):
+        store.remove(str(own))
+    assert not store.root.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "error"),
+    [
+        ("model.bin", PICKLE, ModelUnsafeError),
+        ("config.json", b"{", ModelDamagedError),
+    ],
+)
+def test_an_unsafe_model_of_the_users_own_is_refused(
+    tmp_path: Path, name: str, content: bytes, error: type[Exception]
+) -> None:
+    own = _own_whisper(tmp_path / "own")
+    (own / name).write_bytes(content)
+    with pytest.raises(error, match=name):
+        ModelStore(tmp_path / "models").path(str(own))
+
+
+class BrokenHub(FakeHub):
+    """Sends a part of the second file, once."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        super().__init__(files)
+        self.sent: list[str] = []
+
+    def download(self, repository: str, revision: str, name: str, folder: Path) -> Path:
+        if (folder / name).exists():
+            return folder / name
+        self.sent.append(name)
+        if len(self.sent) == 2:
+            (folder / f"{name}.partial").write_bytes(self.files[name][:3])
+            raise ModelFetchError("the download broke off")
+        (folder / f"{name}.partial").unlink(missing_ok=True)
+        return super().download(repository, revision, name, folder)
+
+
+def test_what_came_before_a_download_broke_off_is_kept_for_the_same_commit(
+    tmp_path: Path,
+) -> None:
+    hub = BrokenHub({"a.json": b"{}", "voice.onnx": ONNX})
+    store = _hub_store(tmp_path, hub, ("*",))
+    with pytest.raises(ModelFetchError):
+        store.pull(["voice"])
+    assert store.fetched_bytes("voice") == 2 + 3
+    assert store.pull(["voice"]) == ("voice",)
+    assert hub.sent == ["a.json", "voice.onnx", "voice.onnx"]
+    assert _leftovers(store) == []
+
+
+def test_what_came_of_another_commit_is_thrown_away(tmp_path: Path) -> None:
+    hub = BrokenHub({"a.json": b"{}", "voice.onnx": ONNX})
+    store = _hub_store(tmp_path, hub, ("*",))
+    with pytest.raises(ModelFetchError):
+        store.pull(["voice"])
+    hub.revision = "b" * 40
+    store.pull(["voice"])
+    assert hub.sent.count("a.json") == 2
+    assert _leftovers(store) == []
+
+
+def test_a_download_that_fails_its_checksum_is_not_gone_on_with(tmp_path: Path) -> None:
+    hub = FakeHub({"voice.onnx": PICKLE})
+    store = _hub_store(tmp_path, hub, ("*",))
+    with pytest.raises(ModelUnsafeError):
+        store.pull(["voice"])
+    assert _leftovers(store) == []
+
+
+def test_a_repository_in_no_table_shows_its_kind_once_it_is_here(tmp_path: Path) -> None:
+    hub = FakeHub({"x/anna.onnx": ONNX, "x/anna.onnx.json": b"{}", "README.md": b"#"})
+    store = ModelStore(tmp_path / "models", hub=hub)
+    assert store.model("owner/voices").role == "unknown"
+    store.pull(["owner/voices"])
+    assert store.model("owner/voices").role == "tts"
+    assert store.path("owner/voices") == store.root / "owner--voices" / "x" / "anna.onnx"
+    assert store.facts("owner/voices").source == "hub:owner/voices"
+    assert set(store.locked()) == {"owner/voices"}
+    assert store.remove("owner/voices")
+    assert store.state("owner/voices") == "absent"

@@ -111,6 +111,9 @@ def _notes(run: Run) -> Group:
         if group.yield_ms.count
     ]
     lines += _drafts(summary)
+    cold = next((turn.voice_to_voice_ms for turn in run.warmup_turns), None)
+    if cold is not None:
+        lines.append(f"Cold, the first turn of all took {_ms(cold)} ms; it is not counted")
     if summary.cpu_seconds_per_turn is not None:
         lines.append(f"CPU {summary.cpu_seconds_per_turn:.2f} s a turn")
     if summary.peak_rss_mib is not None:

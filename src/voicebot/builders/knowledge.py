@@ -175,5 +175,6 @@ def _guarded(llm: Llm, guard: Guard, settings: Settings) -> Llm:
         first_clause_min_words=reply.first_clause_min_words,
         clause_max_characters=reply.clause_max_characters,
         language=settings.language,
+        max_tokens=settings.llm.max_tokens,
     )
     return GuardedLlm(llm, guard, cuts)

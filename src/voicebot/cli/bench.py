@@ -15,6 +15,7 @@ from voicebot.bench.files import write_text_atomically
 from voicebot.bench.variants import parse_variants
 from voicebot.cli.bench_run import BenchRun, ShownRun
 from voicebot.cli.bench_runs import compare_command, definitions_command, export_command
+from voicebot.cli.bench_scaling import scaling_command
 from voicebot.cli.bench_scenarios import open_scenario, scenarios_command
 from voicebot.cli.bench_sweep import plan_swept_run
 from voicebot.cli.context import takes_settings
@@ -167,6 +168,7 @@ bench_command.add_command(scenarios_command)
 bench_command.add_command(compare_command)
 bench_command.add_command(definitions_command)
 bench_command.add_command(export_command)
+bench_command.add_command(scaling_command)
 
 
 def _kinds(text: str | None) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ _FORMS = {
     "csv": "turns.csv",
     "trace": "trace.json",
     "html": "report.html",
+    "svg": "card.svg",
 }
 
 
@@ -97,7 +98,7 @@ def definitions_command(context: CliContext, *, run: Path) -> None:
     type=click.Choice(list(_FORMS)),
     required=True,
     help="markdown: figures for a README. csv: a row a turn. trace: for ui.perfetto.dev. html: "
-    "the report, anew.",
+    "the report, anew. svg: a picture for a README.",
 )
 @click.option(
     "--out", "out_file", type=_RUN, metavar="FILE", help="Instead of a file beside run.json."
@@ -127,6 +128,10 @@ def _write(run: Run, form: str, target: Path) -> None:
             from voicebot.bench.chrome_trace import write_trace  # noqa: PLC0415
 
             write_trace(run, target)
+        case "svg":
+            from voicebot.bench.report.card import card_of  # noqa: PLC0415
+
+            write_text_atomically(target, card_of(run) + "\n")
         case _:
             from voicebot.bench.report import write_report  # noqa: PLC0415
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from voicebot.config import Settings
 
-__all__ = ["CliContext", "takes_settings"]
+__all__ = ["CliContext", "stage_options", "takes_settings"]
 
 _R = TypeVar("_R")
 
@@ -61,6 +61,25 @@ class CliContext:
         )
         return dataclasses.replace(self, settings=loaded.settings, origins=loaded.origins)
 
+    def with_stage_models(
+        self, *, asr: str | None = None, llm: str | None = None, tts: str | None = None
+    ) -> CliContext:
+        """The same context with what ``--asr``, ``--llm`` and ``--tts`` say.
+
+        Raises:
+            ConfigError: a stage has no such engine.
+        """
+        from voicebot.models.references import split_engine  # noqa: PLC0415 (keeps --help quick)
+
+        changed = self
+        for role, reference in (("asr", asr), ("llm", llm), ("tts", tts)):
+            if reference is not None:
+                engine, model = split_engine(reference)
+                flag = f"--{role}"
+                changed = changed.with_flag(f"{role}.engine", flag, engine)
+                changed = changed.with_flag(f"{role}.model", flag, model)
+        return changed
+
     def with_assignments(self, assignments: Sequence[str]) -> CliContext:
         """The same context with what ``--set`` behind a subcommand says.
 
@@ -78,22 +97,27 @@ class CliContext:
         return dataclasses.replace(self, settings=loaded.settings, origins=loaded.origins)
 
 
-def takes_settings(command: Callable[..., _R]) -> Callable[..., _R]:
-    """Let a subcommand take ``--profile`` and ``--set`` behind its name, too.
+def takes_settings(command: Callable[..., _R]) -> Callable[..., _R | None]:
+    """Let a subcommand take ``--profile``, ``--asr`` and the like behind its name, too.
 
-    The command is given the context with both applied as its first argument.
+    The command is given the context with all of them applied as its first argument.
     """
 
     def with_settings(
-        context: CliContext,
+        context: CliContext | None,
         /,
         *,
         profile: str | None,
+        asr: str | None,
+        llm: str | None,
+        tts: str | None,
         assignments: tuple[str, ...],
         **options: Any,
-    ) -> _R:
+    ) -> _R | None:
+        if context is None:
+            return None  # a group on its way to a subcommand's help page, which needs no settings
         changed = context.with_assignments(assignments).with_flag("profile", "--profile", profile)
-        return command(changed, **options)
+        return command(changed.with_stage_models(asr=asr, llm=llm, tts=tts), **options)
 
     functools.update_wrapper(with_settings, command)
     taking_set = click.option(
@@ -104,5 +128,20 @@ def takes_settings(command: Callable[..., _R]) -> Callable[..., _R]:
         help="Change one setting, such as turns.soft_end_ms=120; may be repeated.",
     )(click.pass_obj(with_settings))
     return click.option("--profile", metavar="NAME", help="Which engines and models take part.")(
-        taking_set
+        stage_options(taking_set)
     )
+
+
+def stage_options(command: Callable[..., _R]) -> Callable[..., _R]:
+    """Let a command take ``--asr``, ``--llm`` and ``--tts``, as parameters of these names."""
+    for role, what, example in (
+        ("tts", "voice", "piper:en_GB-alan-medium"),
+        ("llm", "language model", "qwen2.5-0.5b-instruct"),
+        ("asr", "recogniser", "faster-whisper:base.en"),
+    ):
+        command = click.option(
+            f"--{role}",
+            metavar="[ENGINE:]MODEL",
+            help=f"The {what}, such as {example}, owner/name of the hub, or a path.",
+        )(command)
+    return command

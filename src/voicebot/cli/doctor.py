@@ -28,9 +28,10 @@ _MARKS = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "fail": "[red]fail[
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs to read.")
 @click.pass_obj
 def doctor_command(context: CliContext, *, quick: bool, as_json: bool) -> None:
-    """Check this machine: packages, models, sound, clock; measure each model's speed here.
+    """Check this machine and the models of the chosen profile; measure each model's speed here.
 
-    The best thread counts are kept, and later conversations use them.
+    The best thread counts are kept, and later conversations use them. So is what the machine can
+    do, by which the profile auto chooses.
     """
     findings = []
     for finding in _findings(context, quick=quick):
@@ -48,15 +49,26 @@ def doctor_command(context: CliContext, *, quick: bool, as_json: bool) -> None:
 
 
 def _findings(context: CliContext, *, quick: bool) -> Iterator[Finding]:
-    from voicebot.doctor import gather_findings, gather_speeds  # noqa: PLC0415 (start-up time)
-    from voicebot.models.registry import PROFILES  # noqa: PLC0415 (start-up time)
+    from voicebot.choice import choose_profile, look_around  # noqa: PLC0415 (start-up time)
+    from voicebot.doctor import (  # noqa: PLC0415 (start-up time)
+        check_machine,
+        check_profile,
+        gather_findings,
+        gather_speeds,
+    )
+    from voicebot.machine import kept_facts  # noqa: PLC0415 (start-up time)
     from voicebot.models.store import ModelStore  # noqa: PLC0415 (start-up time)
 
-    store = ModelStore(context.settings.models.dir)
-    yield from gather_findings(store, PROFILES["embedded"])
+    settings = context.settings
+    store = ModelStore(settings.models.dir)
+    machine = kept_facts(anew=not quick)
+    chosen = choose_profile(settings, look_around(settings, store, measure=lambda: machine))
+    yield check_machine(machine)
+    yield check_profile(chosen)
+    yield from gather_findings(store, chosen.models)
     if not quick:
         context.error_console.print("measuring the models", style="dim")
-        yield from gather_speeds(store)
+        yield from gather_speeds(store, chosen, settings)
 
 
 def _print_finding(console: Console, finding: Finding) -> None:

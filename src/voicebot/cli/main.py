@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from voicebot import __version__
-from voicebot.cli.context import CliContext
+from voicebot.cli.context import CliContext, stage_options
 from voicebot.errors import VoicebotError
 
 if TYPE_CHECKING:
@@ -53,14 +53,24 @@ class Subcommand:
 SUBCOMMANDS: Mapping[str, Subcommand] = {
     "chat": Subcommand("voicebot.cli.chat:chat_command", "Talk with the bot."),
     "bench": Subcommand("voicebot.cli.bench:bench_command", "Measure how fast it answers."),
+    "acoustic": Subcommand(
+        "voicebot.cli.acoustic:acoustic_command", "Measure it at the sound card."
+    ),
     "callers": Subcommand(
         "voicebot.cli.callers:callers_group", "Make and record callers for bench."
+    ),
+    "serve-wyoming": Subcommand(
+        "voicebot.cli.serve_wyoming:serve_wyoming_command",
+        "Recognise and speak for Home Assistant.",
     ),
     "models": Subcommand("voicebot.cli.models:models_group", "List, fetch and verify models."),
     "knowledge": Subcommand(
         "voicebot.cli.knowledge:knowledge_group", "Ask the bot's folder of knowledge."
     ),
     "voices": Subcommand("voicebot.cli.voices:voices_command", "List the voices."),
+    "devices": Subcommand(
+        "voicebot.cli.devices:devices_group", "List, test and choose sound devices."
+    ),
     "doctor": Subcommand("voicebot.cli.doctor:doctor_command", "Check this machine."),
     "config": Subcommand("voicebot.cli.config:config_command", "Show the effective settings."),
 }
@@ -113,6 +123,7 @@ class _LazyGroup(click.Group):
     help="Read settings from this TOML file.",
 )
 @click.option("--profile", metavar="NAME", help="Which engines and models take part.")
+@stage_options
 @click.option(
     "--set",
     "assignments",
@@ -133,6 +144,9 @@ def voicebot_group(
     *,
     config_file: Path | None,
     profile: str | None,
+    asr: str | None,
+    llm: str | None,
+    tts: str | None,
     assignments: tuple[str, ...],
     no_color: bool,
     verbose: bool,
@@ -153,7 +167,7 @@ def voicebot_group(
         origins=loaded.origins,
         console=Console(no_color=without_color, highlight=False),
         error_console=Console(no_color=without_color, highlight=False, stderr=True),
-    )
+    ).with_stage_models(asr=asr, llm=llm, tts=tts)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -1,23 +1,29 @@
-"""``voicebot models``: what there is, and fetching, checking and removing it."""
+"""``voicebot models``: what there is, and fetching, checking, locking and removing it."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from voicebot.cli.progress import model_size, pull_with_progress
+from voicebot.cli.progress import announce_fetches, model_size, pull_with_progress
 from voicebot.errors import ModelDamagedError, ModelError, ModelFetchError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from voicebot.cli.context import CliContext
+    from voicebot.models.registry import Model
     from voicebot.models.store import ModelFacts, ModelStore
 
 __all__ = ["models_group"]
 
 _DEFAULT_PROFILE = "embedded"
+_COLUMN_WIDTHS = {"name": 24, "language": 8, "size": 8, "licence": 10, "state": 8}
+_PROFILE_NAMES = ("auto", "embedded", "cpu", "gpu", "remote")
 _STATE_STYLES = {"ready": "green", "absent": "dim", "damaged": "red", "outdated": "yellow"}
 
 
@@ -27,13 +33,25 @@ def models_group() -> None:
 
 
 @models_group.command("list")
+@click.option("--role", metavar="ROLE", help="Only models of this role: asr, llm, tts, ….")
+@click.option("--language", metavar="CODE", help="Only models that know this language, as de.")
+@click.option("--here", "only_here", is_flag=True, help="Only models that are on this machine.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs to read.")
 @click.pass_obj
-def _list_models(context: CliContext, *, as_json: bool) -> None:
-    """List every model, its licence and whether it is here."""
-    from voicebot.models.registry import MODELS, profiles_of  # noqa: PLC0415 (start-up time)
+def _list_models(
+    context: CliContext, *, role: str | None, language: str | None, only_here: bool, as_json: bool
+) -> None:
+    """List every model, its size, licence and languages, and whether it is here."""
+    from voicebot.models.registry import profiles_of  # noqa: PLC0415 (start-up time)
 
     store = _store(context)
+    models = [
+        model
+        for model in _known(store)
+        if role in {None, model.role}
+        and (language is None or model.serves(language))
+        and not (only_here and store.state(model.name) == "absent")
+    ]
     if as_json:
         rows = [
             {
@@ -42,25 +60,34 @@ def _list_models(context: CliContext, *, as_json: bool) -> None:
                 "languages": model.languages,
                 "profiles": profiles_of(model.name),
                 "size_bytes": model.size_bytes,
+                "shown_bytes": model.shown_bytes,
+                "parameters": model.parameters,
                 "licence": model.licence,
+                "gated": model.gated,
                 "engine": model.engine,
                 "source": model.source.label,
                 "state": store.state(model.name),
             }
-            for model in MODELS.values()
+            for model in models
         ]
         click.echo(json.dumps(rows, indent=2))
         return
     from rich.table import Table  # noqa: PLC0415 (start-up time)
 
     table = Table(box=None, pad_edge=False)
-    for column in ("name", "role", "profile", "size", "licence", "state"):
-        table.add_column(column, no_wrap=column in {"name", "state"}, overflow="fold")
-    for model in MODELS.values():
+    for column in ("name", "role", "language", "profile", "size", "licence", "state"):
+        table.add_column(
+            column,
+            no_wrap=column in {"size", "state"},
+            min_width=_COLUMN_WIDTHS.get(column),
+            overflow="fold",
+        )
+    for model in models:
         state = store.state(model.name)
         table.add_row(
             model.name,
             model.role,
+            ", ".join(model.languages),
             ", ".join(profiles_of(model.name)),
             model_size(model),
             model.licence,
@@ -72,22 +99,53 @@ def _list_models(context: CliContext, *, as_json: bool) -> None:
 
 @models_group.command("pull")
 @click.argument("names", nargs=-1, metavar="[NAME|PROFILE]...")
+@click.option("--yes", is_flag=True, help="Do not ask whether to go on.")
+@click.option("--dry-run", is_flag=True, help="Say what would be fetched, and fetch nothing.")
 @click.pass_obj
-def _pull_models(context: CliContext, names: tuple[str, ...]) -> None:
-    """Fetch models, by name or by profile (the profile embedded if none is named)."""
-    from voicebot.models.registry import resolve_names  # noqa: PLC0415 (start-up time)
+def _pull_models(context: CliContext, names: tuple[str, ...], *, yes: bool, dry_run: bool) -> None:
+    """Fetch models, by name or by profile (the profile embedded if none is named).
 
-    wanted = resolve_names(names or (_DEFAULT_PROFILE,))
+    A name is one that `list` shows, an engine with the rest of one (faster-whisper:base.en),
+    owner/name of a hub repository, or a Piper voice (de_DE-thorsten-medium). What will be fetched
+    is said first; a terminal is asked whether to go on, a script is not. A download that broke off
+    goes on where it stopped.
+    """
     store = _store(context)
+    wanted = _resolved(context, store, names or (_DEFAULT_PROFILE,))
     absent = [name for name in wanted if not store.is_ready(name)]
     if absent and context.settings.models.offline:
         raise ModelFetchError(
             f"{absent[0]} is not fetched: models.offline is set", "run with models.offline off"
         )
-    fetched = pull_with_progress(store, wanted, context.error_console)
+    asks = not yes and not dry_run and context.error_console.is_terminal and _can_answer()
+    announce_fetches(store, absent, context.error_console, ask=asks)
+    fetched: tuple[str, ...] = ()
+    if not dry_run:
+        fetched = pull_with_progress(store, wanted, context.error_console)
     for name in wanted:
-        word = "fetched" if name in fetched else "was here"
+        word = "fetched" if name in fetched else "is absent" if name in absent else "was here"
         context.console.print(f"{name}: {word}", highlight=False)
+
+
+@models_group.command("lock")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs to read.")
+@click.pass_obj
+def _show_lock(context: CliContext, *, as_json: bool) -> None:
+    """Show what the first download of each hub model gave: later ones are held to it."""
+    locked = _store(context).locked()
+    if as_json:
+        click.echo(json.dumps({name: dataclasses.asdict(one) for name, one in locked.items()}))
+        return
+    if not locked:
+        context.console.print("nothing was fetched from a hub yet")
+    for name, one in locked.items():
+        context.console.print(
+            f"{name}: {one.repository}@{one.revision}, {len(one.files)} files",
+            highlight=False,
+            soft_wrap=True,
+        )
+        for file, sha256 in one.files.items():
+            context.console.print(f"  {sha256}  {file}", highlight=False, soft_wrap=True)
 
 
 @models_group.command("verify")
@@ -96,10 +154,10 @@ def _pull_models(context: CliContext, names: tuple[str, ...]) -> None:
 @click.pass_obj
 def _verify_models(context: CliContext, names: tuple[str, ...], *, as_json: bool) -> None:
     """Read every file of the models that are here (or of those named), against its checksum."""
-    from voicebot.models.registry import MODELS, resolve_names  # noqa: PLC0415 (start-up time)
-
     store = _store(context)
-    wanted = resolve_names(names) or tuple(name for name in MODELS if store.state(name) != "absent")
+    wanted = _resolved(context, store, names) or tuple(
+        model.name for model in _known(store) if store.state(model.name) != "absent"
+    )
     checked: dict[str, ModelFacts | ModelError] = {}
     for name in wanted:
         try:
@@ -142,6 +200,42 @@ def _remove_model(context: CliContext, name: str) -> None:
     """Delete the files of a model."""
     removed = _store(context).remove(name)
     context.console.print(f"{name}: {'removed' if removed else 'was not here'}", highlight=False)
+
+
+def _known(store: ModelStore) -> Iterable[Model]:
+    """The table, and behind it what was fetched without standing in it."""
+    from voicebot.models.registry import MODELS  # noqa: PLC0415 (start-up time)
+
+    yield from MODELS.values()
+    for name in store.locked():
+        if name not in MODELS:
+            yield store.model(name)
+
+
+def _resolved(context: CliContext, store: ModelStore, names: Iterable[str]) -> tuple[str, ...]:
+    """Names of models out of a mix of models and profiles, each once, in the order given.
+
+    Raises:
+        ConfigError: a name is neither a model nor a profile; close matches are named.
+    """
+    from voicebot.choice import choose_profile, look_around  # noqa: PLC0415 (start-up time)
+
+    resolved: dict[str, None] = {}
+    for name in names:
+        if name in _PROFILE_NAMES:
+            settings = context.settings.model_copy(update={"profile": name})
+            chosen = choose_profile(settings, look_around(settings, store))
+            context.error_console.print(
+                f"Profile: {chosen.name} ({chosen.reason})", markup=False, soft_wrap=True
+            )
+            resolved.update(dict.fromkeys(chosen.models))
+        else:
+            resolved[store.model(name).name] = None
+    return tuple(resolved)
+
+
+def _can_answer() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _store(context: CliContext) -> ModelStore:

@@ -12,18 +12,18 @@ import psutil
 
 from voicebot.builders import engine_factories
 from voicebot.cascade import running_stages
-from voicebot.choice import choose_profile
-from voicebot.cli.progress import pull_with_progress
+from voicebot.choice import check_roles, choose_profile, look_around
+from voicebot.cli.progress import announce_fetches, pull_with_progress
 from voicebot.models.store import ModelStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from voicebot.choice import ChosenProfile
     from voicebot.cli.context import CliContext
     from voicebot.stages import Stages
 
-__all__ = ["Listening", "PreparedModels", "listening", "prepare_models"]
+__all__ = ["Listening", "PreparedModels", "fetch_models", "listening", "prepare_models"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +45,56 @@ class Listening:
 def prepare_models(context: CliContext) -> PreparedModels:
     """Choose the profile, say so, and bring its models onto this machine.
 
+    What is to be downloaded, and how large it is, is said before it is.
+
+    Raises:
+        ConfigError: a setting names a model that cannot do what is asked of it.
+        ModelMissingError: a model is not here and ``models.offline`` is set.
+        ModelFetchError: a model cannot be fetched.
+        ModelDamagedError: a model is not what it must be.
+    """
+    settings = context.settings
+    store = ModelStore(settings.models.dir)
+    profile = choose_profile(settings, look_around(settings, store))
+    context.error_console.print(
+        f"Profile: {profile.name} ({profile.reason})", markup=False, soft_wrap=True
+    )
+    for warning in profile.warnings:
+        context.error_console.print(f"! {warning}", style="yellow", markup=False, soft_wrap=True)
+    fetch_models(context, profile.models, store)
+    check_roles(profile, store)
+    return PreparedModels(profile, store)
+
+
+def fetch_models(
+    context: CliContext, names: Sequence[str], store: ModelStore | None = None
+) -> ModelStore:
+    """Bring the models called ``names`` onto this machine, and say first what that costs.
+
+    Args:
+        context: settings, and where to say it.
+        names: names of models, in any way.
+        store: the folder of models; None opens the one of the settings.
+
     Raises:
         ModelMissingError: a model is not here and ``models.offline`` is set.
         ModelFetchError: a model cannot be fetched.
         ModelDamagedError: a model is not what it must be.
     """
     settings = context.settings
-    profile = choose_profile(settings)
-    context.error_console.print(f"Profile: {profile.name} ({profile.reason})")
-    store = ModelStore(settings.models.dir)
-    missing = [name for name in profile.models if not store.is_ready(name)]
+    store = store or ModelStore(settings.models.dir)
+    missing = [name for name in names if not store.is_ready(name)]
     if missing and settings.models.offline:
         store.path(missing[0])  # raises what is the matter with it
     for name in missing:
         if (state := store.state(name)) != "absent":
             context.error_console.print(f"The model {name} is {state}: it is fetched again.")
+    announce_fetches(store, missing, context.error_console)
     # A graph is made of what is here, without the network.
-    unfinished = [name for name in profile.models if store.lacks_graph(name)]
+    unfinished = [name for name in names if store.lacks_graph(name)]
     if wanted := [*missing, *(name for name in unfinished if name not in missing)]:
         pull_with_progress(store, wanted, context.error_console)
-    return PreparedModels(profile, store)
+    return store
 
 
 @asynccontextmanager

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from voicebot.errors import ModelDamagedError, ModelMissingError
-from voicebot.models.llama_shape import GRAPH_NAME
+from voicebot.models.llama_shape import GRAPH_NAME, LlamaShape
+from voicebot.models.model_json import read_json
+from voicebot.models.out_of_memory import is_out_of_memory, out_of_memory
+from voicebot.models.rotary import inverse_frequencies, turn_back
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,10 +34,13 @@ class OnnxNetwork:
 
     Args:
         session: an ``onnxruntime.InferenceSession`` on the graph.
+        shape: the network's shape; None if it is not known, and then nothing in the middle of
+            what was read can be forgotten.
     """
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Any, shape: LlamaShape | None = None) -> None:
         self._session = session
+        self._shape = shape
         self._binding = session.io_binding()
         self._vocabulary = int(session.get_outputs()[0].shape[1])
         pasts = [one for one in session.get_inputs() if one.name.startswith(_PAST)]
@@ -76,17 +82,41 @@ class OnnxNetwork:
             session = onnxruntime.InferenceSession(
                 str(path / GRAPH_NAME), options, providers=["CPUExecutionProvider"]
             )
-            return cls(session)
+            shape = LlamaShape.from_config(read_json(path / "config.json"))
+            return cls(session, shape)
         # onnxruntime's own errors have no common class.
         except Exception as error:
+            if is_out_of_memory(error):
+                raise out_of_memory() from error
             raise ModelDamagedError(
                 f"cannot load {path / GRAPH_NAME}: {error}", "fetch the model again"
             ) from error
+
+    @property
+    def reads_in_pieces(self) -> bool:
+        """See :class:`voicebot.engines.causal_network.CausalNetwork`."""
+        return True
 
     def keep(self, count: int) -> int:
         """See :class:`voicebot.engines.causal_network.CausalNetwork`."""
         self._length = min(self._length, count)
         return self._length
+
+    def forget(self, begin: int, end: int) -> bool:
+        """See :class:`voicebot.engines.causal_network.CausalNetwork`."""
+        shape = self._shape
+        if shape is None:
+            return False
+        frequencies = inverse_frequencies(shape.head_width, shape.rope_theta, shape.rope_stretch)
+        new_length = self._length - (end - begin)
+        for name, cache in self._caches.items():
+            moved = cache[:, :, end : self._length]
+            is_key = name.startswith(_PAST + "key")
+            # A copy either way: source and target overlap.
+            moved = turn_back(moved, frequencies, end - begin) if is_key else moved.copy()
+            cache[:, :, begin:new_length] = moved
+        self._length = new_length
+        return True
 
     def read(self, token_ids: Sequence[int], logits_at: Sequence[int]) -> NDArray[np.float32]:
         """See :class:`voicebot.engines.causal_network.CausalNetwork`.

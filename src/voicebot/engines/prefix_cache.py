@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["REPEATED_TOKENS", "common_prefix_length", "repeats_itself", "reusable_length"]
+__all__ = [
+    "REPEATED_TOKENS",
+    "Gap",
+    "common_prefix_length",
+    "dropped_gap",
+    "repeats_itself",
+    "reusable_length",
+]
 
 REPEATED_TOKENS = 8
 """A run of this many tokens that comes a second time in one reply is a loop."""
@@ -39,6 +47,44 @@ def reusable_length(
     """
     length = common_prefix_length(cached, prompt)
     return length if first_needed is None else min(length, first_needed)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What a prompt leaves out of what was read before.
+
+    Attributes:
+        begin: the first cached token that it lacks.
+        end: the first cached token behind that it has again.
+        length: how many tokens the cache and the prompt share from there on.
+    """
+
+    begin: int
+    end: int
+    length: int
+
+
+def dropped_gap(cached: Sequence[int], prompt: Sequence[int], prefix_length: int) -> Gap | None:
+    """Where ``prompt`` goes on in ``cached`` after something that was dropped from it.
+
+    Args:
+        cached: token ids whose keys and values are in the cache.
+        prompt: token ids to be read.
+        prefix_length: how many tokens both begin with.
+
+    Returns:
+        The gap behind which they share most; None if they share nothing.
+    """
+    if prefix_length >= len(prompt):
+        return None
+    best = Gap(prefix_length, prefix_length, 0)
+    wanted = prompt[prefix_length:]
+    for start in range(prefix_length + 1, len(cached)):
+        if cached[start] == wanted[0]:
+            length = common_prefix_length(cached[start:], wanted)
+            if length > best.length:
+                best = Gap(prefix_length, start, length)
+    return best if best.length else None
 
 
 def repeats_itself(token_ids: Sequence[int], run: int = REPEATED_TOKENS) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Asr",
+    "HeardWord",
     "Llm",
     "Message",
     "Prefilled",
@@ -44,6 +45,23 @@ class StopFlag(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class HeardWord:
+    """A word that was understood, and where it lies in the turn's audio.
+
+    Attributes:
+        text: without spaces around it; with its punctuation.
+        start_s: where its sound begins, in seconds from the first sample of the turn.
+        end_s: where it ends.
+        probability: the model's own, 0 to 1.
+    """
+
+    text: str
+    start_s: float
+    end_s: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
     """What the recogniser understood of the turn so far.
 
@@ -51,11 +69,13 @@ class Transcript:
         text: lower or mixed case as the engine gives it, stripped; empty when nothing was said.
         final: False while more decoding could still change it without new audio.
         confidence: how sure the engine is of the words, 0 to 1; None if it cannot tell.
+        words: the words with their times, if the engine was asked for them.
     """
 
     text: str
     final: bool
     confidence: float | None = None
+    words: tuple[HeardWord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

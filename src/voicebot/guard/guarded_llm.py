@@ -27,6 +27,7 @@ class ClauseCuts:
     first_clause_min_words: int = 3
     clause_max_characters: int = 220
     language: str = "en"
+    max_tokens: int | None = None
 
 
 class GuardedLlm:
@@ -84,10 +85,12 @@ class GuardedLlm:
             max_clause_characters=cuts.clause_max_characters,
             language=cuts.language,
         )
+        tokens = 0
         for piece in pieces:
             if isinstance(piece, Prefilled):
                 yield piece
                 continue
+            tokens += piece.tokens
             # The cost is told at once; the text comes as whole clauses.
             yield TextPiece("", piece.tokens)
             for clause in splitter.feed(piece.text):
@@ -95,6 +98,8 @@ class GuardedLlm:
                 yield checked
                 if checked.stopped is not None:
                     return
+        if cuts.max_tokens is not None and tokens >= cuts.max_tokens:
+            splitter.drop_unfinished_word()  # as the reply does with what comes uncut
         for clause in splitter.flush():
             checked = self._check_bot(clause)
             yield checked

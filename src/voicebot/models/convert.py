@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voicebot.errors import ModelDamagedError, ModelFetchError, ModelMissingError
+from voicebot.models.out_of_memory import is_out_of_memory, out_of_memory
 from voicebot.models.quiet_transformers import quiet_transformers
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def convert_gguf(gguf_path: Path, target_dir: Path) -> None:
         ModelMissingError: there is no such file.
         ModelDamagedError: it is not GGUF, is cut short, or holds what transformers cannot read.
         ModelFetchError: the folder cannot be written, for want of space or of permission.
+        EngineError: there is not enough memory.
     """
     if target_dir.is_dir():
         return
@@ -97,6 +99,8 @@ def _read(gguf_path: Path) -> tuple[Any, Any]:
             )
         # What a damaged file makes of the reader has no common class: index, value, key errors.
         except Exception as error:
+            if is_out_of_memory(error):
+                raise out_of_memory() from error
             raise ModelDamagedError(
                 f"cannot read {gguf_path}: {error}", "fetch it again, or choose another model"
             ) from error

@@ -84,15 +84,22 @@ def _is_onnx(path: Path, head: bytes) -> bool:
 
 
 def _is_safetensors(path: Path, head: bytes) -> bool:
-    # Eight bytes: the length of the JSON header that follows.
+    # Eight bytes: the length of the JSON header that follows; then the weights, to the last byte.
     length_bytes = 8
-    if len(head) <= length_bytes:
+    if len(head) <= length_bytes or head[length_bytes : length_bytes + 1] != b"{":
         return False
     (header_bytes,) = struct.unpack_from("<Q", head)
-    return (
-        head[length_bytes : length_bytes + 1] == b"{"
-        and header_bytes + length_bytes <= path.stat().st_size
-    )
+    size_bytes = path.stat().st_size
+    if header_bytes + length_bytes > min(size_bytes, _MAX_TEXT_BYTES):
+        return False
+    with path.open("rb") as file:
+        file.seek(length_bytes)
+        try:
+            tensors = json.loads(file.read(header_bytes))
+            ends = [one["data_offsets"][1] for one in tensors.values() if "data_offsets" in one]
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+            return False
+    return bool(length_bytes + header_bytes + max(ends, default=0) == size_bytes)
 
 
 def _is_ctranslate2(path: Path, head: bytes) -> bool:

@@ -1,4 +1,8 @@
-"""Model files out of Hugging Face repositories, held to what the first download recorded."""
+"""Model files out of Hugging Face repositories, held to what the first download recorded.
+
+Everything goes through the hub's own client, so the variables that it reads hold here, too:
+``HF_ENDPOINT`` (a mirror), ``HF_TOKEN``, ``HF_HUB_OFFLINE``, and those of the time limits.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,11 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from voicebot.errors import ModelDamagedError, ModelFetchError, ModelUnsafeError
 from voicebot.models.formats import has_safe_name
+from voicebot.models.layout import recognise_layout
 from voicebot.models.lock import LockedModel
 from voicebot.models.verify import sha256_of
 
@@ -18,7 +24,18 @@ if TYPE_CHECKING:
 
     from voicebot.models.registry import HubSource
 
-__all__ = ["Hub", "HubFile", "HubListing", "HuggingFaceHub", "check_locked", "choose_files"]
+__all__ = [
+    "PARTIAL_SUFFIX",
+    "Hub",
+    "HubFile",
+    "HubListing",
+    "HuggingFaceHub",
+    "check_locked",
+    "choose_files",
+]
+
+PARTIAL_SUFFIX = ".partial"
+"""Ends the name of a file that is not whole yet."""
 
 _LIST_TIMEOUT_S = 20.0
 _Answer = TypeVar("_Answer")
@@ -41,10 +58,11 @@ class HubFile:
 
 @dataclass(frozen=True, slots=True)
 class HubListing:
-    """What a repository holds at one commit."""
+    """What a repository holds at one commit, and the licence that its card names, if any."""
 
     revision: str
     files: tuple[HubFile, ...]
+    licence: str = ""
 
 
 class Hub(Protocol):
@@ -61,8 +79,11 @@ class Hub(Protocol):
     def download(self, repository: str, revision: str, name: str, folder: Path) -> Path:
         """Put the file ``name`` below ``folder`` and give its path.
 
+        What a broken download of the same commit left in ``folder`` is gone on with.
+
         Raises:
             ModelFetchError: the hub does not answer, or has no such file.
+            OSError: it cannot be written.
         """
         ...
 
@@ -90,23 +111,72 @@ class HuggingFaceHub:
             HubFile(entry.rfilename, entry.size, entry.lfs.sha256 if entry.lfs else None)
             for entry in info.siblings or ()
         )
-        return HubListing(info.sha, files)
+        # Repositories under a licence of their own call it "other", and name it beside.
+        licence = getattr(info.card_data, "license_name", None)
+        licence = licence or getattr(info.card_data, "license", None)
+        return HubListing(info.sha, files, licence if isinstance(licence, str) else "")
 
     def download(self, repository: str, revision: str, name: str, folder: Path) -> Path:
         """Put the file ``name`` below ``folder`` and give its path.
 
+        What a broken download of the same commit left in ``folder`` is gone on with. The client's
+        own ``hf_hub_download`` would begin anew, since it keeps nothing of a download that failed.
+
         Raises:
             ModelFetchError: the hub does not answer, or has no such file.
+            OSError: it cannot be written.
         """
-        import huggingface_hub  # noqa: PLC0415 (slow to import; needed only here)
+        target = folder / name
+        if not target.exists():  # it is there only once it is whole
+            _asking(repository, lambda: _download(repository, revision, name, target))
+        return target
 
-        _asking(
-            repository,
-            lambda: huggingface_hub.hf_hub_download(
-                repository, name, revision=revision, local_dir=folder
-            ),
-        )
-        return folder / name
+
+def _download(repository: str, revision: str, name: str, target: Path) -> None:
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url  # noqa: PLC0415 (slow to import)
+    from huggingface_hub.file_download import http_get  # noqa: PLC0415
+    from huggingface_hub.utils import (  # type: ignore[attr-defined] # noqa: PLC0415 (a lazy module)
+        are_progress_bars_disabled,
+        build_hf_headers,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
+    url = hf_hub_url(repository, name, revision=revision)
+    headers = build_hf_headers()
+    metadata = get_hf_file_metadata(url, headers=headers)
+    if urlsplit(metadata.location).netloc != urlsplit(url).netloc:
+        headers.pop("authorization", None)  # the token is for the hub, not for its storage
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f"{target.name}{PARTIAL_SUFFIX}")
+    bars = "huggingface_hub.http_get"
+    had_bars = not are_progress_bars_disabled(bars)
+    disable_progress_bars(bars)  # ours stands in their place
+    try:
+        with partial.open("ab") as file:
+            here_bytes = file.tell()
+            if metadata.size is None or here_bytes > metadata.size:
+                file.truncate(0)
+                here_bytes = 0
+            if here_bytes != metadata.size:
+                http_get(
+                    metadata.location,
+                    file,
+                    resume_size=here_bytes,
+                    headers=headers,
+                    expected_size=metadata.size,
+                )
+    except OSError as error:
+        if error.errno is not None:  # of the disk
+            raise
+        raise ModelFetchError(
+            f"the download of {name} from {repository} broke off",
+            "run the same command again: it goes on where it stopped",
+        ) from error
+    finally:
+        if had_bars:
+            enable_progress_bars(bars)
+    partial.replace(target)
 
 
 def choose_files(
@@ -117,6 +187,7 @@ def choose_files(
     Raises:
         ModelUnsafeError: one of them has the name of a format that may carry code, or a path
             that leads out of the folder.
+        ModelDamagedError: what the repository holds is no model that voicebot can run.
         ModelFetchError: there are none, or one that is locked is gone.
     """
     present = {file.name: file for file in listing.files}
@@ -124,14 +195,16 @@ def choose_files(
         if gone := sorted(locked.files.keys() - present.keys()):
             raise ModelFetchError(f"{source.repository} no longer has {gone[0]}")
         chosen = tuple(present[name] for name in sorted(locked.files))
+    elif source.patterns is None:
+        chosen = tuple(present[name] for name in recognise_layout(present, source.repository).files)
     else:
         chosen = tuple(
             file
             for file in listing.files
             if any(fnmatchcase(file.name, pattern) for pattern in source.patterns)
         )
-    if not chosen:
-        raise ModelFetchError(f"{source.repository} has none of {', '.join(source.patterns)}")
+        if not chosen:
+            raise ModelFetchError(f"{source.repository} has none of {', '.join(source.patterns)}")
     for file in chosen:
         path = PurePosixPath(file.name)
         if path.is_absolute() or ".." in path.parts or "\\" in file.name:
@@ -145,7 +218,7 @@ def choose_files(
 
 def check_locked(
     source: HubSource,
-    revision: str,
+    listing: HubListing,
     files: tuple[HubFile, ...],
     locked: LockedModel | None,
     folder: Path,
@@ -169,7 +242,8 @@ def check_locked(
                 "try again; if the change is wanted, delete the model's entry in the lock file",
             )
         checksums[file.name] = found
-    return LockedModel(source.repository, revision, checksums)
+    licence = listing.licence or (locked.licence if locked else "")
+    return LockedModel(source.repository, listing.revision, checksums, licence)
 
 
 def _asking(repository: str, ask: Callable[[], _Answer]) -> _Answer:
@@ -180,22 +254,32 @@ def _asking(repository: str, ask: Callable[[], _Answer]) -> _Answer:
         return ask()
     except errors.GatedRepoError as error:
         raise ModelFetchError(
-            f"{repository} asks for consent first", "agree on its page, then run `hf auth login`"
+            f"{repository} asks for consent first",
+            f"agree at https://huggingface.co/{repository}, then run `hf auth login` or set "
+            "HF_TOKEN",
         ) from error
     except errors.RepositoryNotFoundError as error:
-        raise ModelFetchError(f"the model hub has no {repository}") from error
+        raise ModelFetchError(
+            f"the model hub has no {repository}",
+            "check the name; a private repository needs HF_TOKEN",
+        ) from error
     except errors.RevisionNotFoundError as error:
         raise ModelFetchError(f"{repository} no longer has the recorded commit") from error
     except errors.OfflineModeIsEnabled as error:
         raise ModelFetchError(
             f"{repository} was not fetched: offline mode is on", "unset HF_HUB_OFFLINE"
         ) from error
-    except (
-        errors.HTTPError,  # type: ignore[attr-defined] # of the HTTP client that it goes with
-        errors.LocalEntryNotFoundError,
-        errors.XetDownloadError,
-    ) as error:
-        raise ModelFetchError(
-            f"the model hub does not answer for {repository}",
-            "look at the network, or use the profile `embedded`, which needs no hub",
-        ) from error
+    except errors.LocalEntryNotFoundError as error:
+        raise _no_answer(repository) from error
+    except errors.EntryNotFoundError as error:
+        raise ModelFetchError(f"{repository} no longer has a file that it lists") from error
+    except errors.HTTPError as error:  # type: ignore[attr-defined] # of the client's HTTP library
+        raise _no_answer(repository) from error
+
+
+def _no_answer(repository: str) -> ModelFetchError:
+    return ModelFetchError(
+        f"the model hub does not answer for {repository}",
+        "look at the network and try again (a download goes on where it stopped), or use the "
+        "profile `embedded`, which needs no hub",
+    )

@@ -1,4 +1,4 @@
-"""A Llama checkpoint as one ONNX graph that onnxruntime runs with few bits a weight.
+"""A checkpoint of Llama's family as one ONNX graph that onnxruntime runs with few bits a weight.
 
 The graph stands beside the safetensors it was made from. Its operators are onnxruntime's own:
 ``MatMulNBits`` multiplies by blocks of four or eight bits without unpacking them, and
@@ -27,9 +27,11 @@ from voicebot.models.block_weights import (
 )
 from voicebot.models.llama_shape import LlamaShape
 from voicebot.models.model_json import read_json
+from voicebot.models.rotary import inverse_frequencies
+from voicebot.models.safetensors_files import safetensors_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -43,8 +45,9 @@ _OWN = "com.microsoft"
 _INT8_INPUTS = 4
 """MatMulNBits' accuracy level at which a block's inputs are held in one byte each, too."""
 
-_LARGEST_BYTES = 2_000_000_000
-"""Protobuf, and so a graph in one file, ends at 2 GiB."""
+_LARGEST_BYTES = 3_200_000_000
+"""Protobuf, and so a graph in one file, ends at 2 GiB; two bytes a weight in the safetensors are at
+most one and a quarter in the graph."""
 
 _HEAD_WIDTH_STEP = 16
 """GroupQueryAttention rotates heads of a multiple of this width."""
@@ -66,6 +69,7 @@ def write_llama_onnx(folder: Path, file: Path) -> bool:
         False, and nothing is written, for a network that the graph does not cover.
 
     Raises:
+        ModelMissingError: a file is not there.
         ModelDamagedError: the folder's files cannot be read, or lack weights.
         OSError: the file cannot be written.
     """
@@ -74,8 +78,7 @@ def write_llama_onnx(folder: Path, file: Path) -> bool:
 
     config = read_json(folder / "config.json")
     shape = LlamaShape.from_config(config)
-    sources = sorted(folder.glob("*.safetensors"))
-    # Two bytes a weight in the safetensors are at most one and a quarter in the graph.
+    sources = safetensors_files(folder)
     if shape is None or sum(one.stat().st_size for one in sources) > _LARGEST_BYTES:
         return False
     widths = [config.get(name) for name in ("hidden_size", "intermediate_size")]
@@ -87,8 +90,12 @@ def write_llama_onnx(folder: Path, file: Path) -> bool:
     try:
         for source in sources:
             tensors.update(load_file(source))
+        tied = _HEAD not in tensors or bool(
+            # Some checkpoints hold the shared matrix under both names.
+            config.get("tie_word_embeddings") and tensors[_HEAD].equal(tensors[_EMBEDDING])
+        )
         graph = _LlamaGraph(
-            shape, lambda name: tensors[name].float().numpy(), tied=_HEAD not in tensors
+            shape, lambda name: tensors[name].float().numpy(), names=tensors.keys(), tied=tied
         )
         content = graph.build()
     except (KeyError, SafetensorError) as error:
@@ -102,7 +109,9 @@ def write_llama_onnx(folder: Path, file: Path) -> bool:
 class _LlamaGraph:
     """Collects nodes and constants; each method gives the name of what it computes."""
 
-    def __init__(self, shape: LlamaShape, weights: _Weights, *, tied: bool) -> None:
+    def __init__(
+        self, shape: LlamaShape, weights: _Weights, *, names: Collection[str], tied: bool
+    ) -> None:
         from onnx import TensorProto, helper, numpy_helper  # noqa: PLC0415 - when converting only
 
         self._helper: Any = helper
@@ -114,6 +123,7 @@ class _LlamaGraph:
         )
         self._shape = shape
         self._weights = weights
+        self._names = names
         self._tied = tied
         self._nodes: list[Any] = []
         self._constants: dict[str, Any] = {}
@@ -172,12 +182,15 @@ class _LlamaGraph:
         projected = self._linear(
             normed, [f"{at}self_attn.{part}_proj.weight" for part in "qkv"], name + "qkv"
         )
+        queries, keys, values = projected, "", ""
+        if at + "self_attn.q_norm.weight" in self._names:
+            queries, keys, values = self._normed_heads(at + "self_attn.", projected, name)
         attended = name + "attended"
         self._nodes.append(
             self._helper.make_node(
                 "GroupQueryAttention",
                 [
-                    *(projected, "", "", f"past_key_{index}", f"past_value_{index}"),
+                    *(queries, keys, values, f"past_key_{index}", f"past_value_{index}"),
                     *("last_position", "length", "cosines", "sines"),
                 ],
                 [attended, f"key_{index}", f"value_{index}"],
@@ -197,6 +210,33 @@ class _LlamaGraph:
         opened = self._node("QuickGelu", [gate], name + "opened", domain=_OWN, alpha=1.0)
         passed = self._node("Mul", [opened, up], name + "passed")
         return hidden, self._linear(passed, [at + "mlp.down_proj.weight"], name + "down")
+
+    def _normed_heads(self, at: str, projected: str, name: str) -> tuple[str, str, str]:
+        """Queries and keys, each head normalised by itself, and values."""
+        shape = self._shape
+        counts = [shape.heads, shape.key_value_heads, shape.key_value_heads]
+        widths = self._constant(
+            "attention_widths", np.array([shape.head_width * one for one in counts], np.int64)
+        )
+        parts = [name + part for part in ("queries", "keys", "values")]
+        self._nodes.append(self._helper.make_node("Split", [projected, widths], parts, axis=-1))
+        in_heads = self._constant("heads_form", np.array([1, -1, shape.head_width], np.int64))
+        for index, part in enumerate("qk"):
+            scale = f"{at}{part}_norm.weight"
+            heads = self._node("Reshape", [parts[index], in_heads], parts[index] + "_heads")
+            normed = self._node(
+                "SimplifiedLayerNormalization",
+                [heads, self._constant(scale, self._weights(scale))],
+                parts[index] + "_normed",
+                epsilon=shape.norm_epsilon,
+                axis=-1,
+            )
+            form = self._constant(
+                f"form_of_{counts[index]}_heads",
+                np.array([1, -1, shape.head_width * counts[index]], np.int64),
+            )
+            parts[index] = self._node("Reshape", [normed, form], parts[index] + "_ready")
+        return parts[0], parts[1], parts[2]
 
     def _norm(self, hidden: str, added: str, weight: str, name: str) -> tuple[str, str]:
         """Normalised ``hidden + added``, and the sum itself."""
@@ -224,7 +264,14 @@ class _LlamaGraph:
 
     def _linear(self, inputs: str, names: list[str], name: str) -> str:
         weight = np.concatenate([self._weights(one) for one in names])
-        return self._product(inputs, as_four_bits(weight) or in_eight_bits(weight), name)
+        biases = [one.removesuffix("weight") + "bias" for one in names]
+        has_bias = biases[0] in self._names
+        product = name + "_unbiased" if has_bias else name
+        self._product(inputs, as_four_bits(weight) or in_eight_bits(weight), product)
+        if not has_bias:
+            return product
+        bias = np.concatenate([self._weights(one) for one in biases])
+        return self._node("Add", [product, self._constant(name + "_bias", bias)], name)
 
     def _product(
         self, inputs: str, blocks: BlockWeights, name: str, *, shares_embedding: bool = False
@@ -292,8 +339,8 @@ class _LlamaGraph:
 
     def _rotations(self) -> None:
         shape = self._shape
-        halves = np.arange(0, shape.head_width, 2) / shape.head_width
-        angles = np.outer(np.arange(shape.context_tokens), 1.0 / shape.rope_theta**halves)
+        frequencies = inverse_frequencies(shape.head_width, shape.rope_theta, shape.rope_stretch)
+        angles = np.outer(np.arange(shape.context_tokens), frequencies)
         self._constant("cosines", np.cos(angles).astype(np.float32))
         self._constant("sines", np.sin(angles).astype(np.float32))
 

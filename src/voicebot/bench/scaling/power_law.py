@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
     from voicebot.bench.statistics import Interval
 
-__all__ = ["FittedLaw", "HeldOut", "PowerLaw", "fit_power_law", "held_out_errors"]
+__all__ = ["FEWEST_SIZES", "FittedLaw", "HeldOut", "PowerLaw", "fit_power_law", "held_out_errors"]
 
-_FEWEST_SIZES = 4
-"""Three parameters pass through any three points."""
+FEWEST_SIZES = 4
+"""Fewer would be fitted exactly: three parameters pass through any three points."""
 _RESAMPLES = 200
 _STARTING_SLOPES = (0.3, 0.6, 1.0, 1.5)
 _STARTING_FLOORS = (0.01, 0.3, 0.9)
@@ -130,10 +130,10 @@ def fit_power_law(
         ConfigError: scipy is not installed.
     """
     sizes = sorted(measurements)
-    if len(sizes) < _FEWEST_SIZES:
+    if len(sizes) < FEWEST_SIZES:
         raise VoicebotError(
             f"{len(sizes)} sizes say nothing of a law with three parameters",
-            f"measure {_FEWEST_SIZES} or more",
+            f"measure {FEWEST_SIZES} or more",
         )
     if min(sizes) <= 0 or any(value <= 0 for each in measurements.values() for value in each):
         raise VoicebotError("a power law is fitted to values above 0 only", "leave the others out")
@@ -170,7 +170,7 @@ def held_out_errors(
         ConfigError: scipy is not installed.
     """
     sizes = sorted(measurements)
-    if len(sizes) <= _FEWEST_SIZES:
+    if len(sizes) <= FEWEST_SIZES:
         return ()
     found = []
     for size in sizes:
