@@ -39,7 +39,9 @@ __all__ = [
     "AudioSettings",
     "BenchSettings",
     "ChatSettings",
+    "GuardSettings",
     "KioskSettings",
+    "KnowledgeSettings",
     "LlmSettings",
     "ModelsSettings",
     "ReplySettings",
@@ -595,6 +597,100 @@ class ReplySettings(_Section):
     )
 
 
+class KnowledgeSettings(_Section):
+    """What the bot knows beyond its language model; off by default. See docs/knowledge.md."""
+
+    folder: _UserPath | None = Field(
+        default=None,
+        description="A folder of Markdown, text and CSV (question,answer) files to answer from.",
+    )
+    only: bool = Field(
+        default=False,
+        description="Say so where the folder has nothing on a question; false lets the language "
+        "model answer freely.",
+    )
+    loose: Literal["ground", "quote"] = Field(
+        default="ground",
+        description="What becomes of a match that is not sure: ground shows the passage to the "
+        "language model, quote speaks it as it stands, if it is short.",
+    )
+    passages: int = Field(
+        default=1,
+        ge=1,
+        le=5,
+        description="How many passages the language model is shown; small models are confused by "
+        "more than one.",
+    )
+    sure_question: float | None = Field(
+        default=None,
+        ge=0.0,
+        le=2.0,
+        description="From this likeness (a cosine) on, a question-answer pair's answer is spoken "
+        "without the language model; 2 is never, none is what was calibrated.",
+    )
+    sure_passage: float | None = Field(
+        default=None,
+        ge=0.0,
+        le=2.0,
+        description="The same for a short passage that is no pair; 2 is never, none is what was "
+        "calibrated.",
+    )
+    margin: float | None = Field(
+        default=None,
+        ge=0.0,
+        le=1.0,
+        description="A sure match is liker by this than the next one; none is what was calibrated.",
+    )
+    loose_score: float | None = Field(
+        default=None,
+        ge=0.0,
+        le=1.0,
+        description="Below this likeness a passage is no match at all; none is what was "
+        "calibrated.",
+    )
+    poll_s: float = Field(
+        default=2.0, ge=0.1, le=3600.0, description="How often the folder is looked at for changes."
+    )
+    cache_dir: _UserPath | None = Field(
+        default=None,
+        description="Where vectors of passages, and of the guard's examples, are kept; none is the "
+        "user's cache folder.",
+    )
+
+
+class GuardSettings(_Section):
+    """What the bot will not say or do; off by default. See docs/guard.md."""
+
+    enabled: bool = Field(
+        default=False, description="Check the user's words and the bot's clauses."
+    )
+    words_file: _UserPath | None = Field(
+        default=None,
+        description="A UTF-8 file of words and phrases that are neither answered nor spoken, one a "
+        "line.",
+    )
+    topics_file: _UserPath | None = Field(
+        default=None,
+        description="A TOML file of topics that are neither answered nor spoken: a table each, "
+        "with examples.",
+    )
+    classifier: bool = Field(
+        default=True,
+        description="Compare sentences with examples; false leaves the word lists alone.",
+    )
+    self_harm_text: str = Field(
+        default="",
+        max_length=1000,
+        description="What is said to words of self-harm, such as whom to call here; empty is the "
+        "language's.",
+    )
+    emergency_text: str = Field(
+        default="",
+        max_length=1000,
+        description="What is said to words of an emergency; empty is the language's.",
+    )
+
+
 class ServersSettings(_Section):
     """How servers are waited for, and when an engine that failed is tried again."""
 
@@ -799,6 +895,8 @@ class Settings(_Section):
     tts: TtsSettings = Field(default_factory=TtsSettings)
     reply: ReplySettings = Field(default_factory=ReplySettings)
     servers: ServersSettings = Field(default_factory=ServersSettings)
+    knowledge: KnowledgeSettings = Field(default_factory=KnowledgeSettings)
+    guard: GuardSettings = Field(default_factory=GuardSettings)
     models: ModelsSettings = Field(default_factory=ModelsSettings)
     chat: ChatSettings = Field(default_factory=ChatSettings)
     bench: BenchSettings = Field(default_factory=BenchSettings)

@@ -15,6 +15,7 @@
     │   └── ModelUnsafeError     a format that may carry code
     ├── EngineError              a stage failed while it worked
     │   └── EngineStuckError     a stage gave no sign of life in its time
+    ├── KnowledgeError           a folder of knowledge, or the guard's lists, cannot be read
     └── OutputError              results cannot be written
 """
 
@@ -30,6 +31,7 @@ __all__ = [
     "DeviceError",
     "EngineError",
     "EngineStuckError",
+    "KnowledgeError",
     "ModelDamagedError",
     "ModelError",
     "ModelFetchError",
@@ -110,6 +112,10 @@ class EngineError(VoicebotError):
 
 class EngineStuckError(EngineError):
     """A stage gave no sign of life within its time."""
+
+
+class KnowledgeError(VoicebotError):
+    """A folder of knowledge, or one of the guard's lists, cannot be read."""
 
 
 class OutputError(VoicebotError):

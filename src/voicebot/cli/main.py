@@ -65,6 +65,9 @@ SUBCOMMANDS: Mapping[str, Subcommand] = {
         "Recognise and speak for Home Assistant.",
     ),
     "models": Subcommand("voicebot.cli.models:models_group", "List, fetch and verify models."),
+    "knowledge": Subcommand(
+        "voicebot.cli.knowledge:knowledge_group", "Ask the bot's folder of knowledge."
+    ),
     "voices": Subcommand("voicebot.cli.voices:voices_command", "List the voices."),
     "devices": Subcommand(
         "voicebot.cli.devices:devices_group", "List, test and choose sound devices."
