@@ -82,75 +82,26 @@ class Certificates:
 
 
 def make_certificates(folder: Path) -> Certificates:
-    import datetime
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-
-    now = datetime.datetime.now(datetime.UTC)
-
-    def name(text: str) -> x509.Name:
-        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-    def make(subject: str, signer: tuple[x509.Name, ec.EllipticCurvePrivateKey] | None):
-        key = ec.generate_private_key(ec.SECP256R1())
-        issuer, issuer_key = signer or (name(subject), key)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(name(subject))
-            .issuer_name(issuer)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=signer is None, path_length=None), True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), False
-            )
-        )
-        if signer is None:
-            usage = x509.KeyUsage(
-                digital_signature=True,
-                content_commitment=False,
-                key_encipherment=False,
-                data_encipherment=False,
-                key_agreement=False,
-                key_cert_sign=True,
-                crl_sign=True,
-                encipher_only=False,
-                decipher_only=False,
-            )
-            builder = builder.add_extension(usage, True)
-        else:
-            builder = builder.add_extension(
-                x509.SubjectAlternativeName([x509.DNSName("localhost")]), False
-            )
-        return builder.sign(issuer_key, hashes.SHA256()), key
-
-    def write(certificate: x509.Certificate, to: Path) -> None:
-        to.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-
-    def write_key(key: ec.EllipticCurvePrivateKey, to: Path) -> None:
-        to.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
-
     files = Certificates(folder)
-    ca, ca_key = make("voicebot test authority", None)
-    write(ca, files.ca)
-    write(make("another authority", None)[0], files.other_ca)
-    for subject, to, key_to in (
-        ("localhost", files.server, files.server_key),
-        ("a-kiosk", files.client, files.client_key),
+    new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+
+    def openssl(*arguments: object) -> None:
+        subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+
+    ca_key = folder / "ca.key"
+    for to, name in ((files.ca, "voicebot test authority"), (files.other_ca, "another authority")):
+        key = ca_key if to == files.ca else folder / "other.key"
+        openssl(
+            "req", "-x509", *new_key, "-subj", f"/CN={name}", "-days", 2, "-keyout", key, "-out", to
+        )
+    extensions = folder / "extensions"
+    extensions.write_text("subjectAltName = DNS:localhost\n")
+    request = folder / "request.pem"
+    for to, key, name in (
+        (files.server, files.server_key, "localhost"),
+        (files.client, files.client_key, "a-kiosk"),
     ):
-        certificate, key = make(subject, (ca.subject, ca_key))
-        write(certificate, to)
-        write_key(key, key_to)
+        openssl("req", "-new", *new_key, "-subj", f"/CN={name}", "-keyout", key, "-out", request)
+        sign = ["-CA", files.ca, "-CAkey", ca_key, "-CAcreateserial", "-days", 2]
+        openssl("x509", "-req", "-in", request, *sign, "-extfile", extensions, "-out", to)
     return files

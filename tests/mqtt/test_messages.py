@@ -285,11 +285,12 @@ def test_the_state_follows_a_conversation() -> None:
         assert follower.follow(event).value == state, event
 
 
-def test_lines_of_the_log_are_limited_and_keep_no_secret() -> None:
+def test_lines_of_the_log_are_limited_and_keep_no_secret(request: pytest.FixtureRequest) -> None:
     woken = []
-    lines = LogLines(logging.WARNING, wake=lambda: woken.append(1), secret="hunter2")
-    logger = logging.Logger("voicebot.test")
+    lines = LogLines(logging.WARNING, wake=lambda: woken.append(1), secret="hunter2")  # noqa: S106
+    logger = logging.getLogger("elsewhere.test")
     logger.addHandler(lines)
+    request.addfinalizer(lambda: logger.removeHandler(lines))
     for index in range(50):
         logger.warning("line %d of hunter2", index)
     logger.info("too low")
@@ -298,7 +299,8 @@ def test_lines_of_the_log_are_limited_and_keep_no_secret() -> None:
         taken.append(json.loads(line))
     assert len(taken) == len(woken) <= 22
     assert taken[0]["text"] == "line 0 of ***"
-    own = logging.Logger("voicebot.mqtt.bridge")
+    own = logging.getLogger("voicebot.mqtt.test")
     own.addHandler(lines)
+    request.addfinalizer(lambda: own.removeHandler(lines))
     own.error("about sending itself")
     assert lines.take() is None

@@ -29,6 +29,7 @@ aiomqtt = pytest.importorskip("aiomqtt")
 pytestmark = needs_broker
 
 HERE = Path(__file__).parent
+PASSWORD_VARIABLE = {"password_variable": "KIOSK_PASSWORD"}
 
 
 @pytest.fixture
@@ -40,19 +41,8 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 
 def settings(tmp_path: Path, port: int, **more: Any) -> MqttSettings:
-    return (
-        MqttSettings(
-            host="127.0.0.1",
-            port=port,
-            outbox_file=tmp_path / "outbox.sqlite",
-            kiosk_id="door",
-            **more,
-        )
-        if "host" not in more
-        else MqttSettings(
-            port=port, outbox_file=tmp_path / "outbox.sqlite", kiosk_id="door", **more
-        )
-    )
+    given = {"host": "127.0.0.1", "kiosk_id": "door", **more}
+    return MqttSettings(port=port, outbox_file=tmp_path / "outbox.sqlite", **given)
 
 
 class Listener:
@@ -282,7 +272,7 @@ def test_a_wrong_password_is_one_line_and_no_hail_of_attempts(
 
     async def run(password: str) -> MqttBridge:
         monkeypatch.setenv("KIOSK_PASSWORD", password)
-        chosen = settings(tmp_path, broker.port, user="kiosk", password_variable="KIOSK_PASSWORD")
+        chosen = settings(tmp_path, broker.port, user="kiosk", **PASSWORD_VARIABLE)
         bridge = MqttBridge(chosen, FakeKiosk(), chance=soon)
         async with bridging(bridge):
             await asyncio.sleep(1.2)
@@ -368,8 +358,6 @@ def test_a_broker_that_does_not_answer_costs_the_conversation_nothing(tmp_path: 
 
 def test_the_password_is_in_no_repr(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KIOSK_PASSWORD", "hidden-one")
-    address = broker_address(
-        settings(tmp_path, 1883, user="kiosk", password_variable="KIOSK_PASSWORD")
-    )
-    assert address.password == "hidden-one"
+    address = broker_address(settings(tmp_path, 1883, user="kiosk", **PASSWORD_VARIABLE))
+    assert address.password == "hidden-one"  # noqa: S105
     assert "hidden-one" not in repr(address)
