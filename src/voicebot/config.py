@@ -728,12 +728,6 @@ class SupervisionSettings(_Section):
         le=60_000,
         description="An event loop that is late by more than this is told of.",
     )
-    forget_after_s: float = Field(
-        default=45.0,
-        ge=5.0,
-        le=3600.0,
-        description="After so long without a word the conversation is forgotten.",
-    )
     log_file: _UserPath | None = Field(
         default=None, description="A log that rotates; none writes no file."
     )

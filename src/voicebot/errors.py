@@ -15,7 +15,8 @@
     │   └── ModelUnsafeError     a format that may carry code
     ├── EngineError              a stage failed while it worked
     │   └── EngineStuckError     a stage gave no sign of life in its time
-    └── OutputError              results cannot be written
+    ├── OutputError              results cannot be written
+    └── NewProcessWantedError    exit code 75: only a new process helps
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ __all__ = [
     "ModelFetchError",
     "ModelMissingError",
     "ModelUnsafeError",
+    "NewProcessWantedError",
     "OutputError",
     "VoicebotError",
     "as_expected",
@@ -114,6 +116,12 @@ class EngineStuckError(EngineError):
 
 class OutputError(VoicebotError):
     """Results cannot be written."""
+
+
+class NewProcessWantedError(VoicebotError):
+    """Only a new process helps: too many threads hang, or too much memory is in use."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h: try again
 
 
 def as_expected(error: BaseException, what: str) -> VoicebotError:
