@@ -77,6 +77,14 @@ ensure_portaudio() {
         say "Going on without PortAudio: no microphone or loudspeaker until it is installed."
 }
 
+# The broker is for the tests of the message bus only: without it they are skipped.
+ensure_mosquitto() {
+    [ "$(uname -s)" = Linux ] || return 0
+    PATH="$PATH:/usr/sbin" command -v mosquitto >/dev/null 2>&1 && return 0
+    install_system_packages mosquitto ||
+        say "Going on without Mosquitto: the tests of the message bus will be skipped."
+}
+
 setup() {
     local extra=${1:-} stamp wanted
     stamp="$venv/.voicebot-${extra:-run}"
@@ -86,6 +94,7 @@ setup() {
     fi
     "$venv/bin/python" -c 'import pip' 2>/dev/null || make_environment
     ensure_portaudio
+    [ "$extra" != dev ] || ensure_mosquitto
     say "Installing Python packages into $venv (the first time this takes a minute or two)"
     local pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
     if ! "$venv/bin/python" -c 'import torch' 2>/dev/null; then

@@ -58,6 +58,7 @@ SUBCOMMANDS: Mapping[str, Subcommand] = {
     ),
     "models": Subcommand("voicebot.cli.models:models_group", "List, fetch and verify models."),
     "voices": Subcommand("voicebot.cli.voices:voices_command", "List the voices."),
+    "mqtt": Subcommand("voicebot.cli.mqtt:mqtt_group", "Look at the kiosk's message bus."),
     "doctor": Subcommand("voicebot.cli.doctor:doctor_command", "Check this machine."),
     "config": Subcommand("voicebot.cli.config:config_command", "Show the effective settings."),
 }
