@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -335,3 +336,20 @@ def test_the_time_to_ready_is_measured() -> None:
     )
     assert failed.returncode == 1
     assert "ended before it was ready" in failed.stderr
+
+
+def test_the_systemd_unit_is_sound(tmp_path: Path) -> None:
+    tool = shutil.which("systemd-analyze")
+    if tool is None:
+        pytest.skip("systemd-analyze is not here")
+    unit = (ROOT / "tools" / "kiosk" / "voicebot-kiosk.service").read_text()
+    there = tmp_path / "voicebot-kiosk.service"
+    # The one thing that is not on this machine.
+    there.write_text(unit.replace("/opt/voicebot/.venv/bin/voicebot", "/bin/true"))
+    done = subprocess.run(
+        [tool, "verify", "--man=no", str(there)], capture_output=True, text=True, check=False
+    )
+    complaints = [line for line in done.stderr.splitlines() if "voicebot-kiosk" in line]
+    assert complaints == []
+    for line in ("Type=notify", "Restart=always", "WatchdogSec=30", "StartLimitIntervalSec=0"):
+        assert line in unit.splitlines()

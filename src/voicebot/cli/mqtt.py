@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from voicebot.mqtt.bridge import MqttBridge
     from voicebot.mqtt.topics import Topics
 
-__all__ = ["mqtt_group"]
+__all__ = ["discovery_command", "mqtt_group", "topics_command", "try_command"]
 
 _CONNECT_TIMEOUT_S = 15.0
 _LOOK_EVERY_S = 0.05
