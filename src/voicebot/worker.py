@@ -172,7 +172,7 @@ class Worker(Generic[EngineT]):
             function: the work.
             afresh: its success makes up for what failed before.
         """
-        if self._overdue is not None and not self._overdue.is_set():
+        if self._is_abandoned or (self._overdue is not None and not self._overdue.is_set()):
             return
 
         def job() -> None:
@@ -292,6 +292,8 @@ class Worker(Generic[EngineT]):
             raise self._as_engine_error(error) from error
 
     def _raise_if_overdue(self) -> None:
+        if self._is_abandoned:
+            raise self._stuck()
         if self._overdue is not None:
             if not self._overdue.is_set():
                 raise self._stuck()

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable, Coroutine
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from conversations import converse, speech
 from voicebot.audio.blocks import AudioBlock
 from voicebot.config import SupervisionSettings
-from voicebot.errors import DeviceError, OutputError
+from voicebot.errors import DeviceError, NewProcessWantedError, OutputError
 from voicebot.events import TurnDismissed
 from voicebot.history import History
 from voicebot.languages import LANGUAGES
@@ -42,6 +43,7 @@ from voicebot.supervision.machine_watch import (
     used_memory_mib,
 )
 from voicebot.supervision.microphone_watch import WatchedSource
+from voicebot.supervision.process_end import ProcessEnd
 from voicebot.supervision.spoken_notices import MICROPHONE_DIED, spoken_notice
 from voicebot.supervision.systemd import SystemdNotifier
 from voicebot.supervision.watchdogs import run_watchdogs
@@ -353,3 +355,42 @@ def test_the_systemd_unit_is_sound(tmp_path: Path) -> None:
     assert complaints == []
     for line in ("Type=notify", "Restart=always", "WatchdogSec=30", "StartLimitIntervalSec=0"):
         assert line in unit.splitlines()
+
+
+@pytest.mark.parametrize(("busy_s", "ends_s"), [(0.0, 10.0), (20.0, 20.0), (1e9, 70.0)])
+def test_the_process_ends_when_nobody_is_talking_or_at_last(
+    busy_s: float, ends_s: float, virtual_time: Run
+) -> None:
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        end = ProcessEnd(is_idle=lambda: loop.time() >= busy_s, patience_s=60.0)
+        loop.call_later(5.0, end.observe, MicrophoneRevived())
+        loop.call_later(10.0, end.observe, NewProcessWanted("threads hang"))
+        loop.call_later(10.1, end.observe, NewProcessWanted("another reason"))
+        with pytest.raises(NewProcessWantedError, match="threads hang") as wanted:
+            await end.run()
+        assert wanted.value.exit_code == 75
+        return loop.time()
+
+    assert virtual_time(main()) == pytest.approx(ends_s, abs=0.6)
+
+
+def test_a_log_on_a_full_disk_says_so_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = SupervisionSettings(log_file=tmp_path / "kiosk.log")
+    logger = logging.getLogger("voicebot.test_log")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with log_to_files(settings):
+        (handler,) = [
+            one
+            for one in logging.getLogger("voicebot").handlers
+            if isinstance(one, RotatingFileHandler)
+        ]
+        monkeypatch.setattr(handler, "shouldRollover", full)
+        for _ in range(5):
+            logger.info("a line")
+    assert capsys.readouterr().err.count("--- Logging error ---") == 1

@@ -130,7 +130,7 @@ class MqttBridge:
         self._underruns = underruns
         self._clock = clock
         self._chance = chance
-        self._clock_offset_s = time.time() - clock()
+        self._began_s = time.monotonic()
         self.topics = Topics(settings.prefix, settings.kiosk_id, settings.discovery_prefix)
         self.counts = BridgeCounts()
         self._health = HealthKeeper()
@@ -175,7 +175,8 @@ class MqttBridge:
             return
         facts = turn_facts(
             event,
-            clock_offset_s=self._clock_offset_s,
+            # Asked anew each time: a machine without a battery sets its clock after the start.
+            clock_offset_s=time.time() - self._clock(),
             with_words=self._settings.transcripts,
         )
         self._health.count(facts)
@@ -304,7 +305,9 @@ class MqttBridge:
             await asyncio.sleep(backoff.next_s(self._chance()))
 
     async def _connect_and_serve(self) -> None:
-        async with connected(self._address, self.topics) as client:
+        async with connected(
+            self._address, self.topics, on_overflow=self._count_overflow
+        ) as client:
             self.counts.connections += 1
             _log.info("connected to the MQTT broker")
             with self._log_lines() as lines:
@@ -433,7 +436,7 @@ class MqttBridge:
 
     def _report(self) -> Any:
         machine = MachineFacts(
-            uptime_s=time.time() - self._process.create_time(),
+            uptime_s=time.monotonic() - self._began_s,
             memory_mib=self._process.memory_info().rss / _MIB,
             underruns=self._underruns(),
         )
@@ -449,6 +452,9 @@ class MqttBridge:
     async def _read_commands(self, client: aiomqtt.Client) -> None:
         async for message in client.messages:
             self.take_command(str(message.topic), message.payload, retained=message.retain)
+
+    def _count_overflow(self) -> None:
+        self._health.commands["too_many"] += 1
 
     def take_command(self, topic: str, payload: bytes, *, retained: bool) -> None:
         """Take a message on a command's topic; never waits.

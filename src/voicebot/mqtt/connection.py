@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -14,7 +15,7 @@ from voicebot.mqtt.payloads import OFFLINE
 from voicebot.mqtt.topics import TOPIC_TABLE, Topic
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     import aiomqtt
 
@@ -121,8 +122,15 @@ def _no_passphrase() -> str:
 
 
 @contextlib.asynccontextmanager
-async def connected(address: BrokerAddress, topics: Topics) -> AsyncIterator[aiomqtt.Client]:
+async def connected(
+    address: BrokerAddress, topics: Topics, *, on_overflow: Callable[[], None]
+) -> AsyncIterator[aiomqtt.Client]:
     """A connection that says ``offline`` for us when it breaks.
+
+    Args:
+        address: the broker.
+        topics: this kiosk's.
+        on_overflow: called for each message that had to be dropped, since too many came at once.
 
     Raises:
         aiomqtt.MqttError: the broker cannot be reached or refuses; see ``connection_problem``.
@@ -130,6 +138,14 @@ async def connected(address: BrokerAddress, topics: Topics) -> AsyncIterator[aio
     import aiomqtt  # noqa: PLC0415 - an extra, and only where it is switched on
     from paho.mqtt.packettypes import PacketTypes  # noqa: PLC0415 - as above
     from paho.mqtt.properties import Properties  # noqa: PLC0415 - as above
+
+    class CountingQueue(asyncio.Queue[aiomqtt.Message]):
+        def put_nowait(self, item: aiomqtt.Message) -> None:
+            try:
+                super().put_nowait(item)
+            except asyncio.QueueFull:
+                on_overflow()
+                raise
 
     limits = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     limits.MaximumPacketSize = _PACKET_BYTES_MAX
@@ -148,6 +164,7 @@ async def connected(address: BrokerAddress, topics: Topics) -> AsyncIterator[aio
         tls_context=address.tls,
         keepalive=_KEEPALIVE_S,
         timeout=_ANSWER_TIMEOUT_S,
+        queue_type=CountingQueue,
         max_queued_incoming_messages=_COMMANDS_WAITING_MAX,
         will=aiomqtt.Will(
             topics.of(Topic.AVAILABILITY), OFFLINE, availability.qos, availability.retain

@@ -26,7 +26,7 @@ class MachineFacts:
     """What is read of the machine and the audio at the moment of telling.
 
     Attributes:
-        uptime_s: since the process began.
+        uptime_s: since the bridge began.
         memory_mib: resident memory of the process.
         underruns: how often the loudspeaker ran dry in the middle of an utterance.
     """
@@ -42,7 +42,7 @@ class Health:
 
     Attributes:
         version: of voicebot.
-        uptime_s: since the process began.
+        uptime_s: since the bridge began.
         memory_mib: resident memory.
         turns: turns that are over, since the start.
         answered: those that were answered.

@@ -40,6 +40,17 @@ class _WithoutSecrets(logging.Formatter):
         return text
 
 
+class _QuietOnFullDisk(RotatingFileHandler):
+    """Says once that it cannot write, not once a line."""
+
+    _has_said_so = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        if not self._has_said_so:
+            self._has_said_so = True
+            super().handleError(record)
+
+
 @contextmanager
 def log_to_files(settings: SupervisionSettings, *, secrets: Sequence[str] = ()) -> Iterator[None]:
     """Write voicebot's log (from the level info on) to ``log_file`` while the context lasts.
@@ -58,7 +69,7 @@ def log_to_files(settings: SupervisionSettings, *, secrets: Sequence[str] = ()) 
         return
     try:
         settings.log_file.parent.mkdir(parents=True, exist_ok=True)
-        handler = RotatingFileHandler(
+        handler = _QuietOnFullDisk(
             settings.log_file,
             maxBytes=max(1, round(settings.log_max_mib * _MIB)),
             backupCount=settings.log_files,
