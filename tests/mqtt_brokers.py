@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    import signal
     from pathlib import Path
 
 __all__ = ["MOSQUITTO", "Broker", "Certificates", "free_port", "make_certificates", "needs_broker"]
@@ -70,6 +71,10 @@ class Broker:
             self._process.terminate()  # writes its persistent sessions down
             self._process.wait(5)
             self._process = None
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
 
 
 class Certificates:
