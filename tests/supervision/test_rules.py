@@ -1,9 +1,17 @@
 from __future__ import annotations
 
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
+from voicebot.supervision.lively_timeout import lively_timeout
 from voicebot.supervision.patience import Patience
 from voicebot.supervision.restart_policy import RestartPolicy, RestartRules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
 
 
 def test_patience_is_long_until_the_stages_pace_is_known() -> None:
@@ -57,3 +65,30 @@ def test_too_many_replacements_within_an_hour_are_refused() -> None:
     assert "2 times" in policy.why_not(1801.0, 1)
     assert policy.why_not(3601.0, 1) == ""
     assert "2 of its threads hang" in policy.why_not(3601.0, 2)
+
+
+def test_a_limit_ends_the_waiting(virtual_time: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with pytest.raises(TimeoutError):
+            async with lively_timeout(2.0) as limit:
+                await asyncio.sleep(1e9)
+        assert limit.expired()
+        assert loop.time() == pytest.approx(2.0)
+        async with lively_timeout(2.0):
+            await asyncio.sleep(1.9)
+        await asyncio.sleep(10.0)  # nothing is left that would fire
+
+    virtual_time(main())
+
+
+def test_a_loop_that_stood_still_blames_nobody() -> None:
+    async def main() -> str:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[str] = loop.create_future()
+        loop.call_later(0.2, answer.set_result, "here")
+        async with lively_timeout(0.25):
+            loop.call_later(0.01, time.sleep, 0.4)  # stands still beyond the limit
+            return await answer
+
+    assert asyncio.run(main()) == "here"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from voicebot.errors import EngineError, EngineStuckError, as_expected
 from voicebot.supervision.facts import NewProcessWanted, StageReplaced
+from voicebot.supervision.lively_timeout import lively_timeout
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -122,11 +123,14 @@ class StageSupervisor(Generic[StageT]):
         while True:
             instance = await self._ready(waits=tries > 1)
             try:
-                return await self._step(work(instance.stage), is_last=True)
+                result = await self._step(work(instance.stage), is_first=True)
             except EngineError as error:
                 left -= 1
                 if not self._take_failure(instance, error) or left <= 0:
                     raise
+            else:
+                self._policy.succeeded()
+                return result
 
     async def stream(
         self,
@@ -150,12 +154,14 @@ class StageSupervisor(Generic[StageT]):
             instance = await self._ready(waits=True)
             try:
                 async with aclosing(make(instance.stage)) as items:
+                    is_first = True
                     while True:
                         try:
-                            item = await self._step(anext(items))
+                            item = await self._step(anext(items), is_first=is_first)
                         except StopAsyncIteration:
                             self._policy.succeeded()
                             return
+                        is_first = False
                         if is_prelude(item):
                             if has_prelude:
                                 continue
@@ -180,11 +186,11 @@ class StageSupervisor(Generic[StageT]):
         if not self._is_gone:
             await self._instance.close()
 
-    async def _step(self, work: Awaitable[ResultT], *, is_last: bool = False) -> ResultT:
+    async def _step(self, work: Awaitable[ResultT], *, is_first: bool) -> ResultT:
         loop = asyncio.get_running_loop()
         began_s, limit_s = loop.time(), self._patience.limit_s
         try:
-            async with asyncio.timeout(limit_s) as limit:
+            async with lively_timeout(limit_s) as limit:
                 result = await work
         except TimeoutError as error:
             if not limit.expired():
@@ -196,9 +202,8 @@ class StageSupervisor(Generic[StageT]):
             raise
         except Exception as error:
             raise as_expected(error, f"the {self._name} stage") from error
-        self._patience.note(loop.time() - began_s)
-        if is_last:
-            self._policy.succeeded()
+        if is_first:  # the next tokens of a reply say nothing of how long reading the prompt takes
+            self._patience.note(loop.time() - began_s)
         return result
 
     async def _ready(self, *, waits: bool) -> EngineInstance[StageT]:
