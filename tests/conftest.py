@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import selectors
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from voicebot.virtual_time import run_in_virtual_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -16,38 +16,6 @@ if TYPE_CHECKING:
 sys.path.insert(0, str(Path(__file__).parent))  # importlib mode adds no folder: ``conversations``
 
 from whisper_tools import load_tool
-
-ResultT = TypeVar("ResultT")
-
-
-class _JumpingSelector(selectors.DefaultSelector):
-    """Never waits: time jumps to the next thing that is due."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now_s = 0.0
-
-    def select(self, timeout: float | None = None) -> Any:
-        ready = super().select(0)
-        if not ready:
-            if timeout is None:
-                raise RuntimeError("virtual time stands still: every task waits for something")
-            self.now_s += max(0.0, timeout)
-        return ready
-
-
-class _VirtualTimeLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        self._jumping = _JumpingSelector()
-        super().__init__(self._jumping)
-
-    def time(self) -> float:
-        return self._jumping.now_s
-
-
-def run_in_virtual_time(work: Coroutine[Any, Any, ResultT]) -> ResultT:
-    with asyncio.Runner(loop_factory=_VirtualTimeLoop) as runner:
-        return runner.run(work)
 
 
 @pytest.fixture

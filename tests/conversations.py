@@ -24,7 +24,7 @@ from voicebot.session import Session, SessionRules
 from voicebot.stages import Stages
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from voicebot.audio.samples import Samples
 
@@ -74,9 +74,13 @@ async def converse(
     rules: SessionRules | None = None,
     listen_s: float = 8.0,
     output_latency_ms: float = 20.0,
+    keys: Sequence[tuple[float, Callable[[Session], object]]] = (),
     history: History | None = None,
 ) -> Conversation:
-    """Play ``clips`` (start in seconds, samples) into a session and listen on after the last."""
+    """Play ``clips`` (start in seconds, samples) into a session and listen on after the last.
+
+    ``keys`` are called with the session at their instants.
+    """
     result = Conversation() if history is None else Conversation(history=history)
     stages = stages or scripted()
     microphone = VirtualMicrophone(block_ms=10)
@@ -97,6 +101,10 @@ async def converse(
         result.starts_s.append(at_s)
         end_s = at_s + len(samples) / RATE_HZ
     running = asyncio.create_task(session.run())
+    loop = asyncio.get_running_loop()
+    for at_s, key in keys:
+        loop.call_at(at_s, key, session)
+        end_s = max(end_s, at_s)
     await asyncio.sleep(end_s + listen_s)
     microphone.close()
     await running

@@ -84,6 +84,7 @@ def reply_to(
     sink: VirtualSpeaker | None = None,
     is_committed: bool = True,
     timeline: Timeline | None = None,
+    max_tokens: int | None = None,
 ) -> Reply:
     gate = asyncio.Event()
     if is_committed:
@@ -95,10 +96,30 @@ def reply_to(
         sink=sink or CountingSpeaker(),
         gate=gate,
         timeline=timeline or Timeline(),
-        rules=ReplyRules(clause_max_characters=60),
+        rules=ReplyRules(clause_max_characters=60, max_tokens=max_tokens),
         notify=lambda _: None,
         on_prefilled=lambda _: None,
     )
+
+
+@pytest.mark.parametrize(
+    ("max_tokens", "text"),
+    [
+        (4, "Many animals are"),
+        (5, "Many animals are intellig"),
+        (None, "Many animals are intellig"),
+    ],
+)
+def test_a_reply_that_breaks_off_stops_at_a_word(
+    virtual_time: Run, max_tokens: int | None, text: str
+) -> None:
+    async def main() -> tuple[str, str]:
+        pieces = pieces_of("Many animals", " are", " in", "tellig")
+        reply = reply_to(pieces, max_tokens=max_tokens)
+        await reply.run()
+        return reply.text, reply.heard_text(float("inf"))
+
+    assert virtual_time(main()) == (text, text)
 
 
 def test_nothing_is_written_before_the_gate_opens(virtual_time: Run) -> None:

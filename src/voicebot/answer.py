@@ -11,7 +11,7 @@ import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from voicebot.engines.protocols import Prefilled, TextPiece
+from voicebot.engines.protocols import Prefilled, TextPiece, Transcript
 from voicebot.errors import VoicebotError, as_expected
 from voicebot.events import StageFailed
 from voicebot.languages import find_language
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer"]
 
+_LLM_STAGE = "language model"
+
 
 class Answer:
     """One answer; ``run`` it in a task, and cancel that task to drop or stop it.
@@ -46,6 +48,8 @@ class Answer:
         is_wanted: told what was understood, says whether that is to be answered at all.
         speech_end_s: the estimated end of the user's speech.
         soft_end_s: the instant at which the answer was begun.
+        typed: what the user wrote, in place of speech.
+        recited: what to say, in place of an answer to anything.
     """
 
     def __init__(
@@ -61,6 +65,8 @@ class Answer:
         is_wanted: Callable[[str], Awaitable[bool]],
         speech_end_s: float,
         soft_end_s: float,
+        typed: str | None = None,
+        recited: str | None = None,
     ) -> None:
         self._turn = turn
         self._stages = stages
@@ -71,7 +77,11 @@ class Answer:
         self._notify = notify
         self._on_read = on_read
         self._is_wanted = is_wanted
+        self._typed = typed
+        self._recited = recited
+        self._is_committed = False
         self._gate = asyncio.Event()
+        self._is_written = asyncio.Event()
         self._replies: list[Reply] = []
         self._transcript = ""
         self._confidence: float | None = None
@@ -93,6 +103,11 @@ class Answer:
     def text(self) -> str:
         """What the bot means to say, as far as it is written."""
         return " ".join(reply.text for reply in self._replies if reply.text)
+
+    @property
+    def text_to_hear(self) -> str:
+        """As ``text``, without what is not said because the reply ends early."""
+        return " ".join(reply.text_to_hear for reply in self._replies if reply.text_to_hear)
 
     @property
     def tokens(self) -> int:
@@ -125,12 +140,30 @@ class Answer:
         heard = (reply.heard_text(until_s) for reply in self._replies)
         return " ".join(part for part in heard if part)
 
-    def commit(self, at_s: float) -> None:
-        """The turn is over: the user's words enter the history, the answer may be heard."""
+    def commit(self, at_s: float, *, after: asyncio.Task[None] | None = None) -> None:
+        """The turn is over: the user's words enter the history, the answer may be heard.
+
+        Args:
+            at_s: the instant of the decision.
+            after: what must have ended before anything is heard, as an earlier reply.
+        """
         self._timeline.mark(Mark.COMMIT, at_s)
-        self._gate.set()
+        self._is_committed = True
+        if after is None or after.done():
+            self._gate.set()
+        else:
+            after.add_done_callback(lambda _: self._gate.set())
         if self._transcript:
             self._history.add_user(self._turn, self._transcript)
+
+    async def until_written(self) -> None:
+        """Wait until the language model has written all of it, or has failed."""
+        await self._is_written.wait()
+
+    def finish_sentence(self) -> None:
+        """Say the sentence that is heard now to its end, and nothing after it."""
+        for reply in self._replies:
+            reply.finish_sentence()
 
     def silence(self) -> None:
         """From now on nothing more reaches the sink; call it before the task is cancelled."""
@@ -162,14 +195,15 @@ class Answer:
             if self._is_silenced:
                 raise asyncio.CancelledError from None
             await self._own_up(as_expected(error, "the answer"))
+        finally:
+            self._is_written.set()
         await self._is_free.wait()
 
     async def _answer(self) -> None:
-        asked_s = self._now()
-        try:
-            transcript = await self._stages.asr.finish()
-        finally:
-            self._timeline.span(Part.ASR, asked_s, self._now())
+        if self._recited is not None:
+            await self._say(_fixed(self._recited))
+            return
+        transcript = await self._understood()
         self._transcript = transcript.text
         self._confidence = transcript.confidence
         if not await self._is_wanted(self._transcript):
@@ -178,19 +212,49 @@ class Answer:
             self._on_read(Reading("", None))
             await self._gate.wait()
             return
-        if self._gate.is_set():
+        if self._is_committed:
             self._history.add_user(self._turn, self._transcript)
             messages = self._history.messages()
         else:
             messages = self._history.messages(self._transcript)
-        if not (self._rules.drafts or self._gate.is_set()):
+        if not (self._rules.drafts or self._is_committed):
             await self._only_read(messages)
             await self._gate.wait()
         asked_s = self._now()
-        await self._say(self._stages.llm.generate(messages), self._tell_reading)
+        await self._reply_to(messages)
         if self.starts_s is None:
             self._timeline.span(Part.LLM, asked_s, self._now())
             await self._say(_fixed(self._language.no_answer))
+
+    async def _reply_to(self, messages: Sequence[Message]) -> None:
+        try:
+            await self._say(self._watched(self._stages.llm.generate(messages)), self._tell_reading)
+        except VoicebotError:
+            if self.starts_s is not None or not self._stages.fallbacks.has_taken_over(_LLM_STAGE):
+                raise
+            # It broke off before anything of it was heard, and another model works from now on.
+            self._replies.pop()
+            self._is_written.clear()
+            await self._say(self._watched(self._stages.llm.generate(messages)), self._tell_reading)
+
+    async def _understood(self) -> Transcript:
+        if self._typed is not None:
+            return Transcript(self._typed, final=True)
+        asked_s = self._now()
+        try:
+            return await self._stages.asr.finish()
+        finally:
+            self._timeline.span(Part.ASR, asked_s, self._now())
+
+    async def _watched(
+        self, pieces: AsyncGenerator[Prefilled | TextPiece, None]
+    ) -> AsyncGenerator[Prefilled | TextPiece, None]:
+        try:
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    yield piece
+        finally:
+            self._is_written.set()
 
     async def _only_read(self, messages: Sequence[Message]) -> None:
         async with aclosing(self._stages.llm.generate(messages)) as pieces:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from voicebot.fallbacks import FallbackReports
 from voicebot.stages import (
     Stages,
     ThreadedAsr,
@@ -27,13 +28,17 @@ __all__ = ["EngineFactories", "running_stages"]
 
 @dataclass(frozen=True, slots=True)
 class EngineFactories:
-    """How each engine of a profile is built; each is called on the thread that will drive it."""
+    """How each engine of a profile is built; each is called on the thread that will drive it.
+
+    ``fallbacks`` is told by those that have a second engine.
+    """
 
     vad: Callable[[], Vad]
     turn_detector: Callable[[], TurnDetector]
     asr: Callable[[], Asr]
     llm: Callable[[], Llm]
     tts: Callable[[], Tts]
+    fallbacks: FallbackReports = field(default_factory=FallbackReports)
 
 
 @asynccontextmanager
@@ -75,6 +80,7 @@ async def running_stages(
             asr=ThreadedAsr(asr, to_loop=to_loop),
             llm=ThreadedLlm(llm),
             tts=ThreadedTts(tts, sample_rate_hz=tts.engine.sample_rate_hz),
+            fallbacks=factories.fallbacks,
         )
     finally:
         await asyncio.gather(

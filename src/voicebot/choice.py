@@ -17,7 +17,7 @@ from voicebot.models.registry import MODELS, SENSES, HubSource, default_model
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from voicebot.config import Settings
+    from voicebot.config import AsrSettings, LlmSettings, Settings, TtsSettings
     from voicebot.machine import MachineFacts
     from voicebot.models.registry import Model, SpokenRole
     from voicebot.models.store import ModelStore
@@ -258,12 +258,14 @@ def _chosen(  # noqa: PLR0917 (what is chosen from: the profile's, the settings'
     return stage
 
 
-def _fallback(role: SpokenRole, section: object, language: str) -> StageChoice | None:
+def _fallback(
+    role: SpokenRole, section: AsrSettings | LlmSettings | TtsSettings, language: str
+) -> StageChoice | None:
     """What stands in for ``role``: ``ENGINE``, ``ENGINE:MODEL`` or a model; None if nothing.
 
     An engine alone takes the embedded profile's model, or one of its own.
     """
-    text = str(getattr(section, "fallback", "")).strip()
+    text = section.fallback.strip()
     if not text:
         return None
     engine, rest = split_engine(text)

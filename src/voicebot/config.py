@@ -31,10 +31,12 @@ __all__ = [
     "AsrSettings",
     "AudioSettings",
     "BenchSettings",
+    "ChatSettings",
     "LlmSettings",
     "ModelsSettings",
     "MqttSettings",
     "ReplySettings",
+    "ServersSettings",
     "SettingSpec",
     "Settings",
     "SupervisionSettings",
@@ -108,10 +110,14 @@ class AudioSettings(_Section):
     """The microphone and the loudspeaker."""
 
     input: str = Field(
-        default="", description="Microphone, by name or number; empty is the system's default."
+        default="",
+        description="Microphone, by a part of its name or its number; empty is the one that "
+        "`voicebot devices use` remembers, else the system's default.",
     )
     output: str = Field(
-        default="", description="Loudspeaker, by name or number; empty is the system's default."
+        default="",
+        description="Loudspeaker, by a part of its name or its number; empty is the one that "
+        "`voicebot devices use` remembers, else the system's default.",
     )
     block_ms: int = Field(
         default=10, ge=5, le=100, description="Length of the blocks that the devices exchange."
@@ -121,6 +127,18 @@ class AudioSettings(_Section):
         ge=0,
         le=500,
         description="Delay of the virtual loudspeaker that stands in where no device is used.",
+    )
+    echo_cancellation: bool = Field(
+        default=True,
+        description="Take what the loudspeaker plays out of what the microphone hears; delays by "
+        "8 ms. Not needed with headphones.",
+    )
+    noise_suppression: bool = Field(
+        default=False,
+        description="Take steady noise out of what the microphone hears; delays by 6 ms.",
+    )
+    gain_control: bool = Field(
+        default=False, description="Bring what the microphone hears to a usual level."
     )
 
 
@@ -203,6 +221,11 @@ class TurnsSettings(_Section):
         ge=20,
         le=2000,
         description="Speech this long while the bot talks makes it hold its breath.",
+    )
+    barge_in_mode: Literal["interrupt", "finish-sentence", "never"] = Field(
+        default="interrupt",
+        description="What speech over the bot does: interrupt it at once, let it finish its "
+        "sentence, or never stop it (what was said is answered when it has ended).",
     )
     acknowledgement_max_ms: int = Field(
         default=700,
@@ -322,6 +345,14 @@ class AsrSettings(_Section):
         description="With faster-whisper: find out when each word was said, which takes a little "
         "longer.",
     )
+    url: str = Field(
+        default="tcp://127.0.0.1:10300",
+        description="With engine=wyoming: the address of the server.",
+    )
+    fallback: str = Field(
+        default="",
+        description="ENGINE or ENGINE:MODEL that goes on when the recogniser fails; empty is none.",
+    )
 
 
 class LlmSettings(_Section):
@@ -418,6 +449,30 @@ class LlmSettings(_Section):
         description="How long a model that thinks before it answers may think; then its thought is "
         "ended for it. Thoughts are never spoken and do not count for max_tokens.",
     )
+    url: str = Field(
+        default="http://127.0.0.1:8000/v1",
+        description="With engine=openai: the address of the server's API.",
+    )
+    api_key_variable: str = Field(
+        default="OPENAI_API_KEY",
+        description="With engine=openai: the environment variable that holds the server's key, if "
+        "it wants one.",
+    )
+    server_reads_ahead: bool = Field(
+        default=False,
+        description="With engine=openai: let the server read what was understood while the user "
+        "still speaks, by requests for one token; worth it where it keeps a prefix cache.",
+    )
+    fallback: str = Field(
+        default="",
+        description="ENGINE or ENGINE:MODEL that goes on when the language model fails; empty is "
+        "none.",
+    )
+    fallback_reads: bool = Field(
+        default=True,
+        description="With engine=openai and a fallback on this machine: the fallback reads along "
+        "and judges how finished the user's words are, which a server cannot tell.",
+    )
     history_tokens: int = Field(
         default=1500,
         ge=64,
@@ -482,6 +537,14 @@ class TtsSettings(_Section):
         default="auto",
         description="What runs a Piper voice; auto takes a CUDA device if onnxruntime has one.",
     )
+    url: str = Field(
+        default="tcp://127.0.0.1:10200",
+        description="With engine=wyoming: the address of the server.",
+    )
+    fallback: str = Field(
+        default="",
+        description="ENGINE or ENGINE:MODEL that goes on when the synthesis fails; empty is none.",
+    )
     trim: bool = Field(
         default=True,
         description="Cut the silence off that the engine puts around speech; false only to measure "
@@ -532,6 +595,28 @@ class ReplySettings(_Section):
     )
 
 
+class ServersSettings(_Section):
+    """How servers are waited for, and when an engine that failed is tried again."""
+
+    connect_timeout_s: float = Field(
+        default=2.0, ge=0.05, le=60.0, description="How long a connection may take."
+    )
+    answer_timeout_s: float = Field(
+        default=7.0,
+        ge=0.1,
+        le=600.0,
+        description="How long a server may give no sign of life; at most 0.8 of "
+        "reply.stage_timeout_s counts, or 0.4 where there is a fallback.",
+    )
+    retry_after_s: float = Field(
+        default=10.0,
+        ge=0.0,
+        le=3600.0,
+        description="After a failure the fallback works for this long before the first engine is "
+        "tried again; twice as long after each further failure, up to 32 times.",
+    )
+
+
 class ModelsSettings(_Section):
     """Where models are kept and whether they may be fetched."""
 
@@ -540,6 +625,30 @@ class ModelsSettings(_Section):
         description="The folder of the models' files; VOICEBOT_MODELS sets it too.",
     )
     offline: bool = Field(default=False, description="Never fetch; use what is on the disk.")
+
+
+class ChatSettings(_Section):
+    """The conversation at the terminal."""
+
+    plain: bool = Field(
+        default=False,
+        description="Print plain lines also where a live view could be shown.",
+    )
+    push_to_talk: bool = Field(
+        default=False,
+        description="Listen only while you hold the space bar, or from one press to the next.",
+    )
+    wake_word: Literal["off", "okay_nabu", "hey_jarvis", "hey_mycroft", "alexa"] = Field(
+        default="off",
+        description="Listen only after this was said; needs the extra `wake`.",
+    )
+    wake_listen_s: float = Field(
+        default=8.0,
+        ge=1.0,
+        le=600.0,
+        description="After the wake word or the end of a reply, it need not be said again for "
+        "this long.",
+    )
 
 
 class BenchSettings(_Section):
@@ -763,7 +872,9 @@ class Settings(_Section):
     llm: LlmSettings = Field(default_factory=LlmSettings)
     tts: TtsSettings = Field(default_factory=TtsSettings)
     reply: ReplySettings = Field(default_factory=ReplySettings)
+    servers: ServersSettings = Field(default_factory=ServersSettings)
     models: ModelsSettings = Field(default_factory=ModelsSettings)
+    chat: ChatSettings = Field(default_factory=ChatSettings)
     bench: BenchSettings = Field(default_factory=BenchSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     mqtt: MqttSettings = Field(default_factory=MqttSettings)

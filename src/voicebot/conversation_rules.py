@@ -12,7 +12,7 @@ from voicebot.reply import ReplyRules
 from voicebot.session import SessionRules
 from voicebot.text.written import as_written
 from voicebot.turns.endpointer import EndpointerRules
-from voicebot.turns.interruption import InterruptionRules
+from voicebot.turns.interruption import BargeInMode, InterruptionRules
 from voicebot.turns.language_rule import TurnRule, turn_rule
 from voicebot.turns.waits import FusedWait, PlainWait, SilenceWait, SmartTurnWait
 
@@ -34,7 +34,9 @@ def session_rules(settings: Settings) -> SessionRules:
     return SessionRules(
         endpointer=_endpointer_rules(settings),
         interruption=InterruptionRules(
-            settings.turns.acknowledgement_max_ms, language=settings.language
+            settings.turns.acknowledgement_max_ms,
+            mode=BargeInMode(settings.turns.barge_in_mode),
+            language=settings.language,
         ),
         read_ahead=settings.reply.read_ahead,
         write_ahead_tokens=settings.reply.write_ahead_tokens,
@@ -43,6 +45,7 @@ def session_rules(settings: Settings) -> SessionRules:
             early_first_clause=settings.reply.early_first_clause,
             first_clause_min_words=settings.reply.first_clause_min_words,
             clause_max_characters=settings.reply.clause_max_characters,
+            max_tokens=settings.llm.max_tokens,
             language=settings.language,
         ),
         preroll_ms=settings.turns.preroll_ms,

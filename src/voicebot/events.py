@@ -23,12 +23,18 @@ __all__ = [
     "EvidenceWanted",
     "Outcome",
     "PartialTranscript",
+    "ReplyFinishing",
     "ReplyHeld",
+    "ReplyRepeated",
     "ReplyResumed",
+    "ReplyStopped",
     "SpeechEnded",
     "SpeechResumed",
     "SpeechStarted",
     "StageFailed",
+    "StageFellBack",
+    "StageRecovered",
+    "TextEntered",
     "TurnClosed",
     "TurnCommitted",
     "TurnDismissed",
@@ -42,6 +48,7 @@ class Outcome(Enum):
     MERGED = "merged"
     DISMISSED = "dismissed"
     ACKNOWLEDGED = "acknowledged"  # words over the bot that left it speaking, as 'mm-hm'
+    REPEATED = "repeated"  # no words of the user: the bot was asked to say its last reply again
 
 
 class CommitReason(Enum):
@@ -98,10 +105,17 @@ class EvidenceWanted:
 
 @dataclass(frozen=True, slots=True)
 class SpeechResumed:
-    """The user speaks on after a soft end, before the commit."""
+    """The user speaks on after a soft end, before the commit.
+
+    Attributes:
+        turn: the turn's number.
+        at_s: the instant of the decision.
+        speech_start_s: the estimated instant at which they went on.
+    """
 
     turn: int
     at_s: float
+    speech_start_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +200,82 @@ class ReplyResumed:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyFinishing:
+    """It was an interruption: the bot ends its sentence, and drops the rest of its reply."""
+
+    turn: int
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyStopped:
+    """A reply was silenced, by a key or the like.
+
+    Attributes:
+        turn: the turn whose reply it was.
+        silent_from_s: the instant behind the bot's last sample.
+    """
+
+    turn: int
+    silent_from_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyRepeated:
+    """The bot begins to say an earlier reply again, as a turn of its own.
+
+    Attributes:
+        turn: the number of that turn.
+        repeats: the turn that the reply answered.
+    """
+
+    turn: int
+    repeats: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextEntered:
+    """The user wrote a line instead of speaking it.
+
+    Attributes:
+        turn: the new turn's number.
+        at_s: the instant at which it was sent.
+        text: the line.
+    """
+
+    turn: int
+    at_s: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class StageFailed:
     """A stage failed; the session lives on."""
 
     turn: int
     error: VoicebotError
+
+
+@dataclass(frozen=True, slots=True)
+class StageFellBack:
+    """The first engine of a stage failed, and its second one goes on.
+
+    Attributes:
+        stage: the stage's name: ``recognition``, ``language model`` or ``synthesis``.
+        fallback: the engine that goes on, as the settings name it.
+        error: what happened to the first.
+    """
+
+    stage: str
+    fallback: str
+    error: VoicebotError
+
+
+@dataclass(frozen=True, slots=True)
+class StageRecovered:
+    """The first engine of a stage works again."""
+
+    stage: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +296,7 @@ class TurnClosed:
         discarded_tokens: what those had cost the language model.
         discarded_cpu_s: what those had cost the engines' threads, in processor seconds.
         failure: the error line, if a stage failed.
+        is_typed: the user wrote it; start and end of speech are the instant at which it was sent.
     """
 
     turn: int
@@ -226,6 +312,7 @@ class TurnClosed:
     discarded_tokens: int
     failure: str | None
     discarded_cpu_s: float = 0.0
+    is_typed: bool = False
 
 
 Event: TypeAlias = (
@@ -241,6 +328,12 @@ Event: TypeAlias = (
     | BargedIn
     | ReplyHeld
     | ReplyResumed
+    | ReplyFinishing
+    | ReplyStopped
+    | ReplyRepeated
+    | TextEntered
     | StageFailed
+    | StageFellBack
+    | StageRecovered
     | TurnClosed
 )

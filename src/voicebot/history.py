@@ -84,6 +84,12 @@ class History:
             if exchange.turn == turn:
                 self._exchanges[index] = replace(exchange, heard_text=text)
 
+    def lengthen_heard(self, turn: int, text: str) -> None:
+        """The reply to ``turn`` was heard again, perhaps further than before."""
+        for exchange in self._exchanges:
+            if exchange.turn == turn and len(text) > len(exchange.heard_text):
+                self.set_heard(turn, text)
+
     def withdraw(self, turn: int) -> None:
         """``turn`` goes on in a later one: neither its words nor its reply stand any more."""
         self._exchanges = [exchange for exchange in self._exchanges if exchange.turn != turn]

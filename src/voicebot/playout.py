@@ -51,6 +51,7 @@ class PlayedClause:
 
     Attributes:
         speakable: its text.
+        number: which of the reply's clauses it is, from 0.
         starts_s: the DAC time of its first sample; None until that is written.
         ends_s: the instant behind the last sample that was written.
         is_complete: whether all its sound is known.
@@ -58,6 +59,7 @@ class PlayedClause:
     """
 
     speakable: Speakable
+    number: int = 0
     starts_s: float | None = None
     ends_s: float = 0.0
     is_complete: bool = False
@@ -133,6 +135,18 @@ class PlayedClause:
         elif not self._words:
             self._written = 0
 
+    def take_back(self, instant_s: float, sample_rate_hz: int) -> None:
+        """Count only those samples as written that leave before then; a word may be cut."""
+        if self.starts_s is None or self.ends_s <= instant_s + _SAME_INSTANT_S:
+            return
+        taken_back = round((self.ends_s - instant_s) * sample_rate_hz)
+        self._written = max(0, self._written - taken_back)
+        if self._written == 0:
+            self.starts_s = None
+        for word in self._words:
+            if word.starts_s is not None and word.starts_s >= instant_s - _SAME_INSTANT_S:
+                word.starts_s = None
+
     def _is_over_by(self, instant_s: float) -> bool:
         is_written = self.is_complete and self._written == self._samples
         return is_written and self.ends_s <= instant_s + _SAME_INSTANT_S
@@ -162,6 +176,7 @@ class Playout:
         self._clauses: list[PlayedClause] = []
         self._starts_s: float | None = None
         self._is_silenced = False
+        self._last_number: int | None = None
         self._is_free = asyncio.Event()
         self._is_free.set()
 
@@ -177,6 +192,8 @@ class Playout:
 
     def add(self, clause: PlayedClause, chunk: SpeechChunk) -> None:
         """Take the next chunk; it is written at once unless the reply is held."""
+        if self._last_number is not None and clause.number > self._last_number:
+            return
         if not self._clauses or self._clauses[-1] is not clause:
             self._clauses.append(clause)
         clause.keep(chunk)
@@ -201,6 +218,31 @@ class Playout:
         for clause in self._clauses:
             clause.rewind(silent_from_s, self._sink.sample_rate_hz)
             was_cut = not self._write(clause, fades_in=was_cut) and was_cut
+
+    def number_heard_at(self, instant_s: float) -> int:
+        """Which clause is heard then: the last that has begun, else the first."""
+        begun = [
+            clause.number
+            for clause in self._clauses
+            if clause.starts_s is not None and clause.starts_s <= instant_s
+        ]
+        return begun[-1] if begun else 0
+
+    def end_with(self, number: int) -> None:
+        """Let the clause of that number be the last; later ones leave the sink's queue.
+
+        What is left of the earlier ones is queued again, to the sample where it was.
+        """
+        self._last_number = number
+        later = [clause for clause in self._clauses if clause.number > number]
+        self._clauses = [clause for clause in self._clauses if clause.number <= number]
+        if not self._is_free.is_set() or all(clause.starts_s is None for clause in later):
+            return
+        silent_from_s = self._sink.clear()
+        self._sink.begin()
+        for clause in self._clauses:
+            clause.take_back(silent_from_s, self._sink.sample_rate_hz)
+            self._write(clause)
 
     def heard_text(self, until_s: float) -> str:
         """What had been heard of it by ``until_s``, to the word."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from voicebot.engines.protocols import Prefilled, SpeechChunk, TextPiece
 from voicebot.errors import VoicebotError, as_expected
 from voicebot.playout import PlayedClause, Playout
-from voicebot.text.clauses import ClauseSplitter
+from voicebot.text.clauses import ClauseSplitter, ends_sentence
 from voicebot.text.speakable import Speakable, speakable_with_spans
 from voicebot.timeline import Mark, Part, Timeline
 
@@ -44,6 +44,8 @@ class ReplyRules:
         first_clause_min_words: the first clause may end at a weak boundary from here on.
         clause_max_characters: a clause ends here at the latest.
         language: of what is said: how it is cut and read aloud, and the bot's own sentences.
+        max_tokens: the language model's limit; a reply that has reached it may break off within a
+            word, which is then not said. None if there is no limit.
     """
 
     drafts: bool = True
@@ -51,6 +53,7 @@ class ReplyRules:
     first_clause_min_words: int = 3
     clause_max_characters: int = 220
     language: str = "en"
+    max_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,9 @@ class Reply:
         self._playout = Playout(turn, sink, timeline, notify)
         self._clauses: asyncio.Queue[Speakable | None] = asyncio.Queue(_CLAUSES_AHEAD)
         self._audio: asyncio.Queue[_ClauseAudio | None] = asyncio.Queue(_CHUNKS_AHEAD)
+        self._written: list[str] = []  # the clauses that have something to say
+        self._ends_from: int | None = None  # it ends with the first sentence end from this clause
+        self._last_number: int | None = None  # the clause that ends it early
 
     @property
     def text(self) -> str:
@@ -118,6 +124,20 @@ class Reply:
     def starts_s(self) -> float | None:
         """The DAC time of its first sample; None until that is known."""
         return self._playout.starts_s
+
+    @property
+    def text_to_hear(self) -> str:
+        """Its text, or the part of it that is said if it ends early."""
+        if self._last_number is None:
+            return self.text
+        return " ".join(self._written[: self._last_number + 1])
+
+    def finish_sentence(self) -> None:
+        """Say the sentence that is heard now to its end, and nothing after it."""
+        if self._ends_from is None:
+            now_s = asyncio.get_running_loop().time()
+            self._ends_from = self._playout.number_heard_at(now_s)
+            self._end_early()
 
     def silence(self) -> None:
         """From now on nothing more reaches the sink."""
@@ -170,7 +190,9 @@ class Reply:
         async def pass_on(clauses: list[str]) -> None:
             for clause in clauses:
                 speakable = speakable_with_spans(clause, self._rules.language)
-                if speakable.text:
+                if speakable.text and self._last_number is None:
+                    self._written.append(clause)
+                    self._end_early()
                     self._timeline.span(Part.LLM, started_s, loop.time())
                     await self._clauses.put(speakable)
 
@@ -184,21 +206,44 @@ class Reply:
                 self._text.append(piece.text)
                 self._tokens += piece.tokens
                 await pass_on(splitter.feed(piece.text))
+                if self._last_number is not None:
+                    break
+        if self._rules.max_tokens is not None and self._tokens >= self._rules.max_tokens:
+            dropped = splitter.drop_unfinished_word()
+            self._text = ["".join(self._text).removesuffix(dropped)]
         await pass_on(splitter.flush())
         await self._clauses.put(None)
 
     async def _speak(self) -> None:
         loop = asyncio.get_running_loop()
+        number = -1
         while (speakable := await self._clauses.get()) is not None:
-            clause = PlayedClause(speakable)
+            number += 1
+            if self._is_past_end(number):
+                continue
+            clause = PlayedClause(speakable, number)
             started_s = loop.time()
             async with aclosing(self._tts.synthesise(speakable.text)) as chunks:
                 async for chunk in chunks:
+                    if self._is_past_end(number):
+                        break
                     if len(chunk.samples):
                         self._timeline.span(Part.TTS, started_s, loop.time())
                         await self._audio.put(_ClauseAudio(clause, chunk))
             await self._audio.put(_ClauseAudio(clause, None))
         await self._audio.put(None)
+
+    def _end_early(self) -> None:
+        if self._ends_from is None or self._last_number is not None:
+            return
+        for number in range(self._ends_from, len(self._written)):
+            if ends_sentence(self._written[number]):
+                self._last_number = number
+                self._playout.end_with(number)
+                return
+
+    def _is_past_end(self, number: int) -> bool:
+        return self._last_number is not None and number > self._last_number
 
     async def _play(self) -> None:
         await self._gate.wait()

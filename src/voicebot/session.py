@@ -1,4 +1,4 @@
-"""The conversation: listen, draft, commit, hold, yield.
+"""The conversation: listen, draft, commit, hold, yield; and what keys may ask of it.
 
 One loop reads the source, frame by frame, and asks the endpointer. Its decisions start, drop,
 open and silence answers; nothing in here waits for a model except the voice activity of the frame
@@ -21,21 +21,26 @@ from voicebot.events import (
     EvidenceWanted,
     Outcome,
     PartialTranscript,
+    ReplyFinishing,
     ReplyHeld,
+    ReplyRepeated,
     ReplyResumed,
+    ReplyStopped,
     SpeechEnded,
     SpeechResumed,
     SpeechStarted,
     StageFailed,
+    TextEntered,
     TurnCommitted,
     TurnDismissed,
 )
 from voicebot.held_reply import HeldReply
 from voicebot.reply import ReplyRules
+from voicebot.talked_over import TalkedOver
 from voicebot.turn import Turn
 from voicebot.turns.endpointer import BotState, Decision, Endpointer, EndpointerRules
 from voicebot.turns.evidence import Look
-from voicebot.turns.interruption import InterruptionRules, Verdict
+from voicebot.turns.interruption import BargeInMode, InterruptionRules, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,6 +114,8 @@ class Session:
         self._recent = RecentAudio(stages.turn_detector.window_s + _RECENT_AUDIO_MARGIN_S)
         self._turn: Turn | None = None
         self._held_reply: HeldReply | None = None
+        self._talked_over: TalkedOver | None = None
+        self._last_said: tuple[int, str] | None = None  # the turn it answered, and the reply
         self._unfed: list[AudioBlock] = []  # silence after a soft end, fed only if speech resumes
         self._vad_failures = 0
         self._read_ahead_from_s = float("-inf")
@@ -128,12 +135,14 @@ class Session:
             EngineError: voice activity failed for good; no other stage's failure ends a session.
             DeviceError: the source's or sink's device failed.
         """
+        loop = asyncio.get_running_loop()
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 try:
-                    await self._listen()
-                    await self._see_last_turn_through()
+                    with self._stages.fallbacks.told_to(self._notify, loop):
+                        await self._listen()
+                        await self._see_last_turn_through()
                 except BaseException:
                     for turn in self._turns_under_way():
                         self._silence(turn)
@@ -143,6 +152,90 @@ class Session:
         finally:
             for turn in self._turns_under_way():
                 self._close_silenced(turn, self._silence(turn))
+
+    # What may be asked of it, on the loop and while it runs.
+
+    @property
+    def bot(self) -> BotState:
+        """What the bot is doing."""
+        over = self._talked_over
+        is_over = over is not None and not over.turn.is_closed
+        return BotState.AUDIBLE if is_over else self._bot_state()
+
+    def heard_so_far(self) -> tuple[int, str]:
+        """The turn whose reply is heard now, and what has been heard of it; 0 without one."""
+        over = self._talked_over
+        turn = over.turn if over is not None and not over.turn.is_closed else self._turn
+        if turn is None or turn.is_closed or turn.answer is None or turn.answer.starts_s is None:
+            return 0, ""
+        return turn.number, turn.answer.heard_text(self._now())
+
+    def stop(self) -> bool:
+        """Silence the reply that is made or heard; whether there was one."""
+        committed = [turn for turn in self._turns_under_way() if turn.is_committed]
+        self._held_reply = self._talked_over = None
+        for turn in committed:
+            silent_from_s = self._silence(turn)
+            self._notify(ReplyStopped(turn.number, silent_from_s))
+            self._close_silenced(turn, silent_from_s)
+        return bool(committed)
+
+    def answer_text(self, text: str) -> int | None:
+        """Answer a written line aloud, as if it had been said; gives its turn, None if it is empty.
+
+        It interrupts the bot, and takes the place of speech that is not over yet.
+        """
+        text = " ".join(text.split())
+        if not text:
+            return None
+        turn = self._begin_asked_for(is_typed=True)
+        self._notify(TextEntered(turn.number, turn.speech_start_s, text))
+        self._begin_reply(turn, typed=text)
+        return turn.number
+
+    def repeat(self) -> int | None:
+        """Say the last reply again from its start; gives the turn of that, None without one."""
+        turn = self._turn
+        if turn is not None and turn.answer is not None and turn.was_audible(self._now()):
+            self._last_said = (turn.repeats or turn.number, turn.answer.text)
+        if self._last_said is None:
+            return None
+        repeats, text = self._last_said
+        turn = self._begin_asked_for(repeats=repeats)
+        self._notify(ReplyRepeated(turn.number, repeats))
+        self._begin_reply(turn, recited=text)
+        return turn.number
+
+    def hold_turn_open(self) -> None:
+        """However long the user is silent from now on, only ``end_turn`` ends a turn."""
+        self._endpointer.is_held_open = True
+
+    def end_turn(self) -> None:
+        """The user says that their turn is over: it is answered without any wait."""
+        self._endpointer.is_held_open = False
+        self._act(self._endpointer.end_turn())
+
+    def _begin_asked_for(self, *, is_typed: bool = False, repeats: int | None = None) -> Turn:
+        self.stop()
+        if self._endpointer.is_open:
+            self._drop_draft(self._open_turn())
+            self._close(self._open_turn(), Outcome.DISMISSED)
+            self._endpointer.withdraw()
+        self._unfed = []
+        number, now_s = self._endpointer.number_turn(), self._now()
+        turn = Turn(number, now_s, now_s, now_s, True, is_typed=is_typed, repeats=repeats)  # noqa: FBT003  # committed
+        self._turn = turn
+        return turn
+
+    def _begin_reply(
+        self, turn: Turn, *, typed: str | None = None, recited: str | None = None
+    ) -> None:
+        now_s = turn.speech_start_s
+        turn.answer = self._new_answer(
+            turn, now_s, on_read=lambda _: None, typed=typed, recited=recited
+        )
+        turn.answer.commit(now_s)
+        turn.task = self._running().create_task(self._see_through(turn, turn.answer))
 
     async def _listen(self) -> None:
         self._stages.vad.reset()
@@ -219,7 +312,12 @@ class Session:
         interrupted = previous if previous is not None and not previous.is_closed else None
         taken_up = interrupted if started.continues is not None else None
         if interrupted is not None:
-            if bot is BotState.AUDIBLE and interrupted.answer:
+            is_kept = bot is BotState.AUDIBLE or interrupted.is_asked_for
+            if is_kept and interrupted.answer and self._plays_on(started):
+                onset_s = started.speech_start_s
+                self._talked_over = TalkedOver(interrupted, interrupted.answer, onset_s)
+                taken_up = None
+            elif is_kept and interrupted.answer:
                 self._hold(interrupted, interrupted.answer, started)
             else:
                 silent_from_s = self._silence(interrupted)
@@ -245,20 +343,37 @@ class Session:
         turn = self._open_turn()
         turn.speech_end_s = ended.speech_end_s
         turn.drafts_started += 1
-        turn.answer = Answer(
+        turn.answer = self._new_answer(
+            turn,
+            ended.speech_end_s,
+            on_read=lambda reading: self._observe_reading(ended.ending, reading),
+        )
+        turn.task = self._running().create_task(self._see_through(turn, turn.answer))
+        self._judge(ended.ending)
+
+    def _new_answer(
+        self,
+        turn: Turn,
+        speech_end_s: float,
+        *,
+        on_read: Callable[[Reading], None],
+        typed: str | None = None,
+        recited: str | None = None,
+    ) -> Answer:
+        return Answer(
             turn.number,
             self._stages,
             sink=self._sink,
             history=self._history,
             rules=self._rules.reply,
             notify=self._notify,
-            on_read=lambda reading: self._observe_reading(ended.ending, reading),
+            on_read=on_read,
             is_wanted=lambda transcript: self._is_wanted(turn, transcript),
-            speech_end_s=ended.speech_end_s,
+            speech_end_s=speech_end_s,
             soft_end_s=self._now(),
+            typed=typed,
+            recited=recited,
         )
-        turn.task = self._running().create_task(self._see_through(turn, turn.answer))
-        self._judge(ended.ending)
 
     def _resume(self) -> None:
         self._drop_draft(self._open_turn())
@@ -269,7 +384,8 @@ class Session:
         turn.is_committed = True
         turn.speech_end_s = committed.speech_end_s
         if turn.answer is not None:
-            turn.answer.commit(self._now())
+            over = self._talked_over
+            turn.answer.commit(self._now(), after=over.turn.task if over is not None else None)
 
     def _dismiss(self) -> None:
         if self._held_reply is not None:
@@ -278,12 +394,17 @@ class Session:
         turn = self._open_turn()
         self._drop_draft(turn)
         self._close(turn, Outcome.DISMISSED)
+        if self._talked_over is not None:
+            self._turn = self._talked_over.turn
+            self._talked_over = None
 
     def _silence(self, turn: Turn) -> float:
         """Yield: the sink first, then the engines; gives the end of the bot's sound."""
         if turn.answer is not None:
             turn.answer.silence()
-        silent_from_s = self._sink.clear()
+        over = self._talked_over
+        is_other_heard = over is not None and over.turn is not turn and not over.turn.is_closed
+        silent_from_s = self._now() if is_other_heard else self._sink.clear()
         if turn.task is not None:
             turn.task.cancel()
         return silent_from_s
@@ -329,6 +450,7 @@ class Session:
 
     def _weigh_intrusion(self, words: str = "", *, is_over: bool = False) -> Verdict | None:
         """Decide on a held reply if that can be done; None if none is held."""
+        self._weigh_talking_over(words)
         held = self._held_reply
         if held is None:
             return None
@@ -339,15 +461,19 @@ class Session:
             self._go_on(held)
         return verdict
 
-    def _verdict(self, held: HeldReply, words: str, *, is_over: bool) -> Verdict:
+    def _verdict(self, held: HeldReply | TalkedOver, words: str, *, is_over: bool) -> Verdict:
         rules = self._rules.interruption
         return held.weigh(self._endpointer.speech_end_s, words, is_over=is_over, rules=rules)
 
     async def _is_wanted(self, turn: Turn, transcript: str) -> bool:
         """Whether what the user said in ``turn`` is to be answered."""
+        if turn is not self._turn:
+            return True  # a reply that was spoken over asks, in order to own up to a failure
+        if self._talked_over is not None:
+            return await self._is_meant(self._talked_over, transcript)
         held = self._held_reply
-        if held is None or turn is not self._turn:
-            return True  # the held reply itself asks, in order to own up to a failure
+        if held is None:
+            return True
         if self._verdict(held, transcript, is_over=True) is Verdict.GO_ON:
             silent_s = self._rules.interruption.go_on_silence_ms / 1000.0
             await asyncio.sleep(self._endpointer.speech_end_s + silent_s - self._now())
@@ -362,18 +488,61 @@ class Session:
     def _go_on(self, held: HeldReply) -> None:
         """The speech wants no answer: the reply goes on, and the turn under way was none."""
         self._held_reply = None
-        intruder = self._open_turn()
-        intruder.count_discarded()
-        has_words = intruder.answer is not None and held.new_words(intruder.answer.transcript)
-        self._close(intruder, Outcome.ACKNOWLEDGED if has_words else Outcome.DISMISSED)
-        self._endpointer.withdraw()
-        self._unfed = []
-        self._turn = held.turn
+        answer = self._open_turn().answer
+        self._ignore_intruder(held.new_words(answer.transcript) if answer else "", held.turn)
         held.go_on()
         self._notify(ReplyResumed(held.turn.number, self._now()))
 
+    def _ignore_intruder(self, words: str, spoken_over: Turn) -> None:
+        intruder = self._open_turn()
+        intruder.count_discarded()
+        self._close(intruder, Outcome.ACKNOWLEDGED if words else Outcome.DISMISSED)
+        self._endpointer.withdraw()
+        self._unfed = []
+        self._turn = spoken_over
+
+    # Speech over a bot that plays on.
+
+    def _plays_on(self, started: SpeechStarted) -> bool:
+        """Whether the reply is not held; to go on with one's own sentence is no interruption."""
+        mode = self._rules.interruption.mode
+        return mode is BargeInMode.NEVER or (
+            mode is BargeInMode.FINISH_SENTENCE and started.continues is None
+        )
+
+    def _weigh_talking_over(self, words: str) -> None:
+        over = self._talked_over
+        if over is None or over.is_meant:
+            return
+        if self._verdict(over, words, is_over=False) is Verdict.YIELD:
+            self._mean(over)
+
+    async def _is_meant(self, over: TalkedOver, transcript: str) -> bool:
+        """Whether what was said over a reply is to be answered; waits until that is written."""
+        if not over.is_meant:
+            if self._verdict(over, transcript, is_over=True) is Verdict.GO_ON:
+                silent_s = self._rules.interruption.go_on_silence_ms / 1000.0
+                await asyncio.sleep(self._endpointer.speech_end_s + silent_s - self._now())
+                if self._talked_over is over:
+                    self._talked_over = None
+                self._ignore_intruder(transcript, over.turn)
+                return False
+            self._mean(over)
+        await over.answer.until_written()
+        if not over.turn.is_closed:  # what will have been heard, for the language model's eyes
+            self._history.set_heard(over.turn.number, over.answer.text_to_hear)
+        return True
+
+    def _mean(self, over: TalkedOver) -> None:
+        over.is_meant = True
+        if over.turn.is_closed:
+            self._talked_over = None
+        elif self._rules.interruption.mode is BargeInMode.FINISH_SENTENCE:
+            over.answer.finish_sentence()
+            self._notify(ReplyFinishing(over.turn.number, self._now()))
+
     def _turns_under_way(self) -> list[Turn]:
-        held = self._held_reply
+        held = self._held_reply or self._talked_over
         turns = [held.turn if held is not None else None, self._turn]
         return [turn for turn in turns if turn is not None and not turn.is_closed]
 
@@ -414,6 +583,11 @@ class Session:
     async def _see_through(self, turn: Turn, answer: Answer) -> None:
         await answer.run()
         said_something = answer.starts_s is not None
+        over = self._talked_over
+        if over is not None and over.turn is turn and over.is_meant:
+            self._talked_over = None
+            if answer.text_to_hear != answer.text:
+                self._notify(BargedIn(turn.number, over.onset_s, self._sink.ends_s))
         self._close(turn, Outcome.ANSWERED if said_something else Outcome.DISMISSED)
 
     def _close_silenced(
@@ -431,10 +605,15 @@ class Session:
         turn.is_closed = True
         if outcome is Outcome.MERGED:
             turn.count_discarded()
+        if turn.repeats is not None and outcome is Outcome.ANSWERED:
+            outcome = Outcome.REPEATED
         facts = turn.facts(outcome, heard_until_s)
         if outcome is Outcome.ANSWERED:
             self._history.set_heard(turn.number, facts.heard)
-        else:
+            self._last_said = (turn.number, facts.reply)
+        elif turn.repeats is not None:
+            self._history.lengthen_heard(turn.repeats, facts.heard)
+        elif not turn.is_typed:  # what was written was meant, answered or not
             self._history.withdraw(turn.number)
         if outcome is not Outcome.MERGED and turn.number == self._endpointer.turn:
             self._endpointer.close_merge_window()

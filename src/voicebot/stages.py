@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+
+from voicebot.fallbacks import FallbackReports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -126,13 +128,14 @@ class TtsStage(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """One of each."""
+    """One of each, and what they report of their fallbacks."""
 
     vad: VadStage
     turn_detector: TurnDetectorStage
     asr: AsrStage
     llm: LlmStage
     tts: TtsStage
+    fallbacks: FallbackReports = field(default_factory=FallbackReports)
 
 
 class ThreadedVad:

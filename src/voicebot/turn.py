@@ -31,6 +31,8 @@ class Turn:
         task: what runs it.
         drafts_started: how many answers were begun for it.
         discarded: those made in vain.
+        is_typed: the user wrote it.
+        repeats: the turn whose reply is said again; then there are no words of the user.
     """
 
     number: int
@@ -43,6 +45,13 @@ class Turn:
     task: asyncio.Task[None] | None = None
     drafts_started: int = 0
     discarded: list[Answer] = field(default_factory=list)
+    is_typed: bool = False
+    repeats: int | None = None
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether it was begun by a key, not by speech."""
+        return self.is_typed or self.repeats is not None
 
     def was_audible(self, before_s: float) -> bool:
         """Whether its reply had begun to be heard before an instant."""
@@ -76,4 +85,5 @@ class Turn:
             discarded_tokens=sum(draft.tokens for draft in self.discarded),
             discarded_cpu_s=sum(draft.cpu_s for draft in self.discarded),
             failure=answer.failure if answer is not None else None,
+            is_typed=self.is_typed,
         )

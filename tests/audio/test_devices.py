@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soxr
 
-from voicebot.audio import devices
+from voicebot.audio import portaudio as portaudio_module
 from voicebot.audio.devices import Microphone, Speaker, require_devices
 from voicebot.errors import DeviceError
 
@@ -62,13 +62,25 @@ class FakePortAudio:
     rates_hz: set[int] = field(default_factory=lambda: {RATE_HZ})
     streams: list[FakeStream] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
+    refusal: tuple[str, int] = ("Invalid sample rate", -9997)
     PortAudioError: type[Exception] = PortAudioError
 
-    def query_devices(self, device: int | str | None, side: str) -> dict[str, float]:
-        assert side in {"input", "output"}
-        if device not in {None, 0, "desk"}:
-            raise ValueError(f"No {side} device matching {device!r}")
-        return {"default_samplerate": float(self.own_rate_hz)}
+    def query_devices(self, kind: str | None = None) -> Any:
+        desk = {
+            "index": 0,
+            "name": "desk",
+            "hostapi": 0,
+            "max_input_channels": 2,
+            "max_output_channels": 2,
+            "default_samplerate": float(self.own_rate_hz),
+            "default_low_input_latency": INPUT_LATENCY_S,
+            "default_low_output_latency": OUTPUT_LATENCY_S,
+        }
+        assert kind in {None, "input", "output"}
+        return [desk] if kind is None else desk
+
+    def query_hostapis(self) -> list[dict[str, str]]:
+        return [{"name": "Fake"}]
 
     def InputStream(self, **settings: Any) -> FakeStream:  # noqa: N802  # sounddevice's name
         return self._open(settings)
@@ -79,8 +91,9 @@ class FakePortAudio:
     def _open(self, settings: dict[str, Any]) -> FakeStream:
         self.asked.append(settings)
         if settings["samplerate"] not in self.rates_hz:
-            raise PortAudioError("Invalid sample rate")
-        assert (settings["channels"], settings["dtype"]) == (1, "float32")
+            raise PortAudioError(*self.refusal)
+        assert settings["dtype"] == "float32"
+        assert settings["device"] == 0
         stream = FakeStream(settings["samplerate"], settings["blocksize"], settings["callback"])
         self.streams.append(stream)
         return stream
@@ -89,7 +102,7 @@ class FakePortAudio:
 @pytest.fixture
 def portaudio(monkeypatch: pytest.MonkeyPatch) -> FakePortAudio:
     fake = FakePortAudio()
-    monkeypatch.setattr(devices, "_sounddevice", lambda: fake)
+    monkeypatch.setattr(portaudio_module, "_sounddevice", lambda: fake)
     return fake
 
 
@@ -241,7 +254,9 @@ def test_a_microphone_at_another_rate_is_resampled(
 
     blocks = virtual_time(main())
     seconds = sum(len(block.samples) for block in blocks) / RATE_HZ
-    assert seconds == pytest.approx(2.0, abs=0.05), "the filter holds a little back"
+    assert seconds == pytest.approx(2.0, abs=0.002), "the filter holds 1 ms back"
+    for index, block in enumerate(blocks[1:]):
+        assert block.start_s == pytest.approx((index + 1) * BLOCK_S, abs=0.0015)
     assert np.concatenate([block.samples for block in blocks])[8000:] == pytest.approx(1, abs=0.01)
 
 
@@ -279,6 +294,25 @@ def test_write_tells_when_its_first_sample_leaves(
     virtual_time(main())
 
 
+def test_what_has_been_played_ends_in_the_past(virtual_time: Run, portaudio: FakePortAudio) -> None:
+    """Or a reply would never be over while the device asks for more."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with Speaker("", sample_rate_hz=RATE_HZ, block_ms=10) as speaker:
+            player = Player(portaudio.streams[0])
+            await player.ask(5)
+            assert speaker.ends_s < loop.time()
+            speaker.begin()
+            starts_s = speaker.write(ones(250))
+            await player.ask(30)
+            assert speaker.ends_s == pytest.approx(starts_s + 250 / RATE_HZ, abs=1e-4)
+            assert speaker.ends_s < loop.time()
+            assert speaker.clear() == speaker.ends_s
+
+    virtual_time(main())
+
+
 def test_a_late_demand_does_not_shift_the_dac_times(
     virtual_time: Run, portaudio: FakePortAudio
 ) -> None:
@@ -286,7 +320,8 @@ def test_a_late_demand_does_not_shift_the_dac_times(
         with Speaker("", sample_rate_hz=RATE_HZ, block_ms=10) as speaker:
             player = Player(portaudio.streams[0])
             await player.ask(20)
-            await player.ask(1, late_s=0.2)
+            await asyncio.sleep(0.015)  # Python gets to see it late; the device was in time
+            await player.ask(1, late_s=0.015)
             true_end_s = player.played[-1][0] + BLOCK_S
             assert speaker.write(ones(10)) == pytest.approx(true_end_s, abs=1e-4)
 
@@ -374,15 +409,16 @@ def test_a_loudspeaker_at_another_rate_plays_the_same_sound(
             for chunk in np.array_split(sound, 37):
                 speaker.write(chunk)
             loop = asyncio.get_running_loop()
-            assert speaker.ends_s - loop.time() == pytest.approx(1.0 + OUTPUT_LATENCY_S, abs=0.05)
+            assert speaker.ends_s - loop.time() == pytest.approx(1.0 + OUTPUT_LATENCY_S, abs=0.02)
             await player.ask(130)
+            assert speaker.underruns == 0
             return player.samples
 
     played = virtual_time(main())
     count = np.flatnonzero(played)[-1] + 1
-    assert count / device_hz == pytest.approx(1.0, abs=0.05), "the filter holds a little back"
+    assert count / device_hz == pytest.approx(1.0, abs=1e-3), "nothing of the end is lost"
     whole = soxr.resample(sound, rate_hz, device_hz, quality="HQ")
-    assert played[:count] == pytest.approx(whole[:count], abs=1e-3)
+    assert played[100 : count - 100] == pytest.approx(whole[100 : count - 100], abs=2e-3)
 
 
 # What may be wrong with devices.
@@ -399,7 +435,7 @@ def test_an_absent_device_is_named_with_a_way_out(
         with pytest.raises(DeviceError) as raised, make(device, block_ms=10, **rate):
             pass
         assert repr(device) in raised.value.problem
-        assert "voicebot doctor" in raised.value.way_out
+        assert "voicebot devices" in raised.value.way_out
 
     virtual_time(main())
     assert not portaudio.streams
@@ -416,11 +452,12 @@ def test_a_device_that_cannot_be_opened_is_told_with_a_way_out(
     async def main() -> None:
         with pytest.raises(DeviceError) as raised, make("desk", block_ms=10, **rate):
             pass
-        assert "cannot be opened (Invalid sample rate)" in raised.value.problem
-        assert "close other programs" in raised.value.way_out
+        assert "'desk' does not take 16000 nor 48000 samples a second" in raised.value.problem
+        assert "another rate" in raised.value.way_out
 
     virtual_time(main())
-    assert [settings["samplerate"] for settings in portaudio.asked] == [RATE_HZ, 48_000]
+    asked = [(settings["samplerate"], settings["channels"]) for settings in portaudio.asked]
+    assert asked == [(RATE_HZ, 1), (RATE_HZ, 2), (48_000, 1), (48_000, 2)]
 
 
 @pytest.mark.parametrize(
@@ -443,7 +480,9 @@ def test_devices_are_looked_for_before_anything_is_loaded(
 def test_a_computer_without_any_device_is_told_so(
     portaudio: FakePortAudio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def none(*_: Any) -> Any:
+    def none(kind: str | None = None) -> Any:
+        if kind is None:
+            return []
         raise PortAudioError("Error querying device -1")
 
     monkeypatch.setattr(portaudio, "query_devices", none)

@@ -226,6 +226,19 @@ def test_a_turn_with_a_cue_begins_into_the_reply(
     assert later.voice_to_voice_ms is not None
 
 
+def test_a_turn_may_wait_for_a_word_of_the_reply(
+    tmp_path: Path, virtual_time: Callable[[Any], Any]
+) -> None:
+    first, second = (clip(tmp_path, f"{name}.wav", (0.3, 1.3)) for name in "ab")
+    cued = replace(second, cue=ReplyCue(0.0, at_word=7))
+    measured = Measurements()
+    virtual_time(runner(LONG).run([Caller("talk", "over", (first, cued))], measured))
+    asked, over = measured.turns
+    assert over.yield_ms is not None
+    # Its speech begins 0.3 s into the clip, and the reply is held a little later.
+    assert 7 <= len(asked.heard.split()) <= 12
+
+
 def test_a_caller_whose_cue_never_comes_speaks_all_the_same(
     tmp_path: Path, virtual_time: Callable[[Any], Any]
 ) -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from voicebot import __version__
 from voicebot.cli.context import CliContext
-from voicebot.cli.main import SUBCOMMANDS, run, voicebot_group
+from voicebot.cli.main import SUBCOMMANDS, _LazyGroup, run, voicebot_group
 from voicebot.config import Settings, setting_specs
 from voicebot.errors import ConfigError, DeviceError, ModelMissingError, as_expected
 
@@ -95,6 +95,22 @@ def test_help_is_shown_although_the_configuration_is_broken(
     assert run(["config"]) == 2
     assert run(arguments) == 0
     assert "Usage: voicebot" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [name, inner]
+        for name in SUBCOMMANDS
+        for inner in getattr(_LazyGroup("voicebot").get_command(None, name), "commands", ())  # type: ignore[arg-type]
+    ],
+    ids=" ".join,
+)
+def test_every_command_within_a_command_shows_its_help(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*command, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"Usage: voicebot {' '.join(command)}")
 
 
 def test_no_command_shows_help_as_an_error(capsys: pytest.CaptureFixture[str]) -> None:

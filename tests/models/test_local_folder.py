@@ -104,7 +104,7 @@ def test_a_path_serves_as_the_setting_of_the_model(tmp_path: Path, name: str) ->
     tiny().write_tiny_gguf(tmp_path / "tiny.gguf")
     tiny().write_tiny_llm(tmp_path / "folder")
     settings = Settings.model_validate(
-        {"llm": {"model": str(tmp_path / name), "max_tokens": 6, "temperature": 0.7, "seed": -1}}
+        {"llm": {"model": str(tmp_path / name), "max_tokens": 6, "temperature": 0.7, "seed": 1}}
     )
     chosen = choose_profile(settings)
     llm = llm_factory(chosen.llm, settings, ModelStore(tmp_path / "store"))()

@@ -72,6 +72,8 @@ def test_a_turn_in_figures_keeps_its_words_to_itself() -> None:
     assert facts.breakdown_ms is not None
     assert facts.breakdown_ms.endpoint == pytest.approx(200.0)
     assert facts.began_at == "1970-01-12T13:46:48.000+00:00"
+    assert facts.speech_end_at == "1970-01-12T13:46:50.000000+00:00"
+    assert facts.first_sample_at == "1970-01-12T13:46:50.221000+00:00"
     assert (facts.transcript, facts.reply, facts.heard) == (None, None, None)
     words = turn_facts(a_closed_turn(), clock_offset_s=0.0, with_words=True)
     assert words.transcript == "what time is it"
@@ -81,6 +83,7 @@ def test_a_turn_without_a_reply_has_no_latency() -> None:
     closed = a_closed_turn(timeline=Timeline(), outcome=Outcome.DISMISSED, speech_end_s=None)
     facts = turn_facts(closed, clock_offset_s=0.0, with_words=False)
     assert facts.latency_ms is None
+    assert (facts.speech_end_at, facts.first_sample_at) == (None, None)
     assert facts.outcome == "dismissed"
 
 

@@ -104,6 +104,25 @@ def test_flush_begins_a_new_reply() -> None:
     assert splitter.feed("Sure, then") == ["Sure,"]
 
 
+@pytest.mark.parametrize(
+    ("text", "dropped", "rest"),
+    [
+        ("One two thr", "thr", ["One two"]),
+        ("One two three ", "", ["One two three"]),
+        ("One two three,", "", ["One two three,"]),
+        ("One two.", "", ["One two."]),
+        ("Yes. Tw", "Tw", []),
+        ("Thr", "", ["Thr"]),
+        ("", "", []),
+    ],
+)
+def test_an_unfinished_word_is_dropped(text: str, dropped: str, rest: list[str]) -> None:
+    splitter = ClauseSplitter()
+    clauses = splitter.feed(text)
+    assert splitter.drop_unfinished_word() == dropped
+    assert [*clauses, *splitter.flush()] == (["Yes."] if "Yes" in text else []) + rest
+
+
 @given(TEXTS, st.lists(st.integers(0, 120), max_size=8), st.sampled_from(["en", "de", "es", "fr"]))
 def test_pieces_make_no_difference(text: str, cuts: list[int], language: str) -> None:
     in_pieces = split(text, [min(cut, len(text)) for cut in cuts], language=language)

@@ -46,15 +46,14 @@ class Framer:
     def __init__(self, frame_samples: int) -> None:
         self._frame_samples = frame_samples
         self._rest: Samples = np.zeros(0, dtype=np.float32)
-        self._rest_start_s = 0.0
+        self._rest_start_s = float("-inf")
 
     def push(self, block: AudioBlock) -> Iterator[AudioBlock]:
         """Yield every frame that ``block`` completes; the rest waits for the next block."""
-        if len(self._rest) == 0:
-            self._rest_start_s = block.start_s
         samples = np.concatenate((self._rest, block.samples))
         count = len(samples) // self._frame_samples
-        # Instants follow the newest block's own time, so that a device's clock is followed too.
+        # Instants follow the newest block's own time, so that a device's clock is followed too;
+        # no frame begins before the one before it has ended.
         start_s = block.end_s - len(samples) / INPUT_SAMPLE_RATE_HZ
         start_s = max(start_s, self._rest_start_s)
         for index in range(count):

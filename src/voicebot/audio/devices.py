@@ -1,53 +1,111 @@
 """The computer's own microphone and loudspeaker, through PortAudio.
 
 Callbacks run on PortAudio's thread: they copy, count and leave. Instants come from the stream's
-own ADC and DAC times, mapped to the event loop's clock in each callback.
+own ADC and DAC times, drawn smooth by ``clocks.py``. A device may be exchanged while a
+conversation runs (``open`` again); ``desktop.py`` does that.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
+import logging
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import soxr
 
 from voicebot.audio.blocks import AudioBlock
-from voicebot.audio.samples import INPUT_SAMPLE_RATE_HZ
+from voicebot.audio.clocks import DeviceTime, StreamClock
+from voicebot.audio.played import PlayedTrack
+from voicebot.audio.portaudio import Side, find_device, list_devices, open_stream
+from voicebot.audio.resampling import StreamResampler
+from voicebot.audio.samples import INPUT_SAMPLE_RATE_HZ, Samples
 from voicebot.errors import DeviceError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
-    from voicebot.audio.samples import Samples
+    from voicebot.audio.portaudio import Device, OpenStream
 
 __all__ = ["Microphone", "Speaker", "require_devices"]
 
+_log = logging.getLogger("voicebot.audio.devices")
+
 _BLOCKS_WAITING_MAX = 500
 _SILENT_DEVICE_S = 3.0
-_GAP_S = 0.1
-_PULL = 0.01
-_CLOCK_LEAK_S = 1e-6  # a callback; follows clocks that drift apart by 100 parts in a million
+_START_PATIENCE_S = 4.0
+_POLL_S = 0.02
+_LONGEST_FILL_S = 1.0
+_FOREVER_S = float("inf")
+_NOTHING: Samples = np.zeros(0, dtype=np.float32)
+_LOWEST_LATENCY = "low"
 
 
-class _DeviceClock:
-    """Maps a stream's own time to the event loop's.
+def require_devices(microphone: str, speaker: str) -> None:
+    """Find out before anything is loaded that both devices are there.
 
-    A callback that ran late makes the difference of the two clocks look larger than it is, never
-    smaller: the smallest difference seen lately is the true one.
+    Raises:
+        DeviceError: one is not, or its name means several.
     """
+    devices = list_devices()
+    find_device(Side.INPUT, microphone, devices)
+    find_device(Side.OUTPUT, speaker, devices)
 
-    def __init__(self) -> None:
-        self._offset_s = math.inf
 
-    def to_loop(self, instant_s: float, *, current_s: float, now_s: float) -> float:
-        """The loop's time of the stream's ``instant_s``, given both clocks' present time."""
-        self._offset_s = min(self._offset_s + _CLOCK_LEAK_S, now_s - current_s)
-        return instant_s + self._offset_s
+class _Opening:
+    """One stream on one device, from its opening to its end."""
+
+    def __init__(self, now_s: float) -> None:
+        self.time = DeviceTime()
+        self.count = 0  # samples that have passed
+        self.given = 0  # samples at 16 kHz that were made of them
+        self.resampler: StreamResampler | None = None  # of an input
+        self.last_call_s = now_s
+        self.has_ended = False
+
+    def take(self, opened: OpenStream) -> None:
+        """Know the stream; before it is started."""
+        self.stream = opened.stream
+        self.device = opened.device
+        self.rate_hz = opened.rate_hz
+        self.clock = StreamClock(opened.rate_hz)
+
+    def start(self, side: Side) -> None:
+        """Start the stream.
+
+        Raises:
+            DeviceError: the device refuses.
+        """
+        try:
+            self.stream.start()
+        except Exception as error:  # sounddevice's own class, which only it has
+            self.close()
+            raise DeviceError(
+                f"the {side.noun} {self.device.name!r} cannot be started ({error})",
+                "close other programs that use it, or choose another ('voicebot devices')",
+            ) from error
+
+    def end(self) -> None:
+        """PortAudio says that the stream has ended."""
+        self.has_ended = True
+
+    def close(self) -> None:
+        """Close the stream; a device that is gone may complain, which nobody need know."""
+        self.has_ended = True
+        with contextlib.suppress(Exception):
+            self.stream.close()
+
+    def is_alive(self, now_s: float, patience_s: float) -> bool:
+        """Whether the device still asks for or delivers blocks; one that starts may take longer."""
+        if not self.count:
+            patience_s = max(patience_s, _START_PATIENCE_S)
+        silent_s = now_s - self.last_call_s
+        if self.has_ended or silent_s > patience_s:
+            _log.debug("%r ended=%s, silent %.1f s", self.device.name, self.has_ended, silent_s)
+            return False
+        return True
 
 
 class Microphone:
@@ -62,32 +120,85 @@ class Microphone:
     """
 
     def __init__(self, device: str, *, block_ms: float) -> None:
-        self._device = device
+        self._wanted = device
         self._block_ms = block_ms
         self._loop: asyncio.AbstractEventLoop | None = None
         self._queue: asyncio.Queue[AudioBlock | None] = asyncio.Queue()
-        self._stream: Any = None
-        self._rate_hz = INPUT_SAMPLE_RATE_HZ
-        self._resampler: soxr.ResampleStream | None = None
-        self._clock = _DeviceClock()
-        self._next_start_s: float | None = None
+        self._opening: _Opening | None = None
+        self._newest_s = self._ends_s = self._silence_ends_s = float("-inf")
+        self._is_away = False
         self.overruns = 0
 
     def __enter__(self) -> Self:
-        self._loop = asyncio.get_running_loop()
-        self._stream, rate_hz = _open(
-            "InputStream", self._device, INPUT_SAMPLE_RATE_HZ, self._block_ms, self._on_audio
-        )
-        self._rate_hz = rate_hz
-        if rate_hz != INPUT_SAMPLE_RATE_HZ:
-            self._resampler = soxr.ResampleStream(
-                rate_hz, INPUT_SAMPLE_RATE_HZ, 1, dtype="float32", quality="HQ"
-            )
-        self._stream.start()
+        self.join_loop()
+        self.open(find_device(Side.INPUT, self._wanted, list_devices()))
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._stream.close()
+        self.shut()
+
+    @property
+    def device(self) -> Device | None:
+        """What is recorded from; None while it is away."""
+        return self._opening.device if self._opening is not None else None
+
+    @property
+    def drift_ppm(self) -> float:
+        """How much faster than its nominal rate the device runs, in parts per million."""
+        return self._opening.clock.drift_ppm if self._opening is not None else 0.0
+
+    def open(self, device: Device, latency: float | str = _LOWEST_LATENCY) -> None:
+        """Record from ``device`` from now on.
+
+        Raises:
+            DeviceError: it cannot be opened.
+        """
+        assert self._loop is not None  # noqa: S101  # entered first
+        opening = _Opening(self._loop.time())
+        opened = open_stream(
+            Side.INPUT,
+            device,
+            rate_hz=INPUT_SAMPLE_RATE_HZ,
+            block_ms=self._block_ms,
+            latency=latency,
+            callback=lambda *call: self._on_audio(opening, *call),
+            finished=opening.end,
+        )
+        opening.take(opened)
+        if opened.rate_hz != INPUT_SAMPLE_RATE_HZ:
+            opening.resampler = StreamResampler(opened.rate_hz, INPUT_SAMPLE_RATE_HZ)
+        self._opening = opening
+        self._is_away = False
+        opening.start(Side.INPUT)
+
+    def join_loop(self) -> None:
+        """Belong to the running event loop; before the first ``open``."""
+        self._loop = asyncio.get_running_loop()
+
+    def shut(self) -> None:
+        """Stop recording."""
+        if self._opening is not None:
+            self._opening.close()
+
+    def is_alive(self, patience_s: float) -> bool:
+        """Whether the device has delivered something within ``patience_s``."""
+        assert self._loop is not None  # noqa: S101  # entered first
+        return self._opening is not None and self._opening.is_alive(self._loop.time(), patience_s)
+
+    @property
+    def mishaps(self) -> int:
+        """How often the driver lost samples because nobody took them in time."""
+        return self.overruns
+
+    def be_away(self) -> Callable[[], None]:
+        """Give silence instead of nothing until a device is opened again.
+
+        Returns:
+            What closes the device; it may block.
+        """
+        self._is_away = True
+        opening, self._opening = self._opening, None
+        return opening.close if opening is not None else _do_nothing
 
     def close(self) -> None:
         """End the stream of blocks."""
@@ -97,54 +208,77 @@ class Microphone:
         """The blocks as the device delivers them, until ``close``.
 
         Raises:
-            DeviceError: the device has stopped to deliver.
+            DeviceError: the device has stopped to deliver, and nobody looks for another.
         """
+        delivered_s = _now()
         while True:
             try:
-                async with asyncio.timeout(_SILENT_DEVICE_S):
+                async with asyncio.timeout(_POLL_S):
                     block = await self._queue.get()
             except TimeoutError:
-                raise DeviceError(
-                    f"the microphone has delivered nothing for {_SILENT_DEVICE_S:g} s",
-                    "see whether it is still connected, then start again",
-                ) from None
+                if self._is_away:
+                    self._fill_with_silence(_now())
+                elif _now() - delivered_s > _SILENT_DEVICE_S:
+                    raise DeviceError(
+                        f"the microphone has delivered nothing for {_SILENT_DEVICE_S:g} s",
+                        "see whether it is still connected, then start again",
+                    ) from None
+                continue
             if block is None:
                 return
+            delivered_s = _now()
             yield block
 
-    def _on_audio(self, data: Any, frames: int, time: Any, status: Any) -> None:
-        del frames
+    def _on_audio(self, opening: _Opening, data: Any, frames: int, time: Any, status: Any) -> None:
         assert self._loop is not None  # noqa: S101  # set before the stream starts
+        now_s = opening.last_call_s = self._loop.time()
         if status and status.input_overflow:
             self.overruns += 1
-        samples = np.array(data[:, 0], dtype=np.float32)
-        duration_s = len(samples) / self._rate_hz
-        now_s = self._loop.time()
-        adc_s = time.inputBufferAdcTime or time.currentTime - duration_s
-        start_s = self._clock.to_loop(adc_s, current_s=time.currentTime, now_s=now_s)
-        if self._resampler is not None:
-            samples = self._resampler.resample_chunk(samples)
-        start_s = self._steady(start_s)
-        self._next_start_s = start_s + len(samples) / INPUT_SAMPLE_RATE_HZ
+        adc_s = time.inputBufferAdcTime or time.currentTime - frames / opening.rate_hz
+        start_s = opening.time.to_loop(adc_s, current_s=time.currentTime, now_s=now_s)
+        opening.clock.observe(opening.count, start_s)
+        first_s = opening.clock.instant_of(opening.count)
+        index, opening.count = opening.count, opening.count + frames
+        samples = data[:, 0].copy()  # PortAudio takes its buffer back
         with contextlib.suppress(RuntimeError):  # the loop has closed
-            self._loop.call_soon_threadsafe(self._deliver, AudioBlock(samples, start_s))
+            self._loop.call_soon_threadsafe(self._deliver, opening, samples, index, first_s)
 
-    def _steady(self, measured_s: float) -> float:
-        """Instants by sample count, drawn slowly to what is measured; a gap is followed at once."""
-        expected_s = self._next_start_s
-        if expected_s is None or measured_s > expected_s + _GAP_S:
-            return measured_s
-        return expected_s + _PULL * (measured_s - expected_s)
-
-    def _deliver(self, block: AudioBlock) -> None:
-        if self._queue.qsize() < _BLOCKS_WAITING_MAX:
-            self._queue.put_nowait(block)
-        else:
+    def _deliver(self, opening: _Opening, samples: Samples, index: int, first_s: float) -> None:
+        if opening is not self._opening:
+            return
+        if opening.resampler is not None:
+            # What comes out begins a little before what went in.
+            at = opening.given * opening.rate_hz / INPUT_SAMPLE_RATE_HZ
+            first_s -= (index - at) / opening.rate_hz
+            samples = opening.resampler.push(samples)
+            opening.given += len(samples)
+        if first_s < self._silence_ends_s:  # silence stood in for this already
+            skipped = round((self._silence_ends_s - first_s) * INPUT_SAMPLE_RATE_HZ)
+            first_s += skipped / INPUT_SAMPLE_RATE_HZ
+            samples = samples[skipped:]
+        if not len(samples):
+            return
+        if self._queue.qsize() >= _BLOCKS_WAITING_MAX:
             self.overruns += 1
+            return
+        self._hand_on(AudioBlock(samples, max(first_s, self._newest_s)))
+
+    def _hand_on(self, block: AudioBlock) -> None:
+        self._newest_s = block.start_s
+        self._ends_s = block.end_s
+        self._queue.put_nowait(block)
+
+    def _fill_with_silence(self, until_s: float) -> None:
+        """While the device is away: time goes on, and turns must end."""
+        start_s = max(self._ends_s, until_s - _LONGEST_FILL_S)
+        count = round((until_s - start_s) * INPUT_SAMPLE_RATE_HZ)
+        if count > 0:
+            self._silence_ends_s = start_s + count / INPUT_SAMPLE_RATE_HZ
+            self._hand_on(AudioBlock(np.zeros(count, dtype=np.float32), start_s))
 
 
 class Speaker:
-    """An output device as an ``AudioSink``; use as a context manager.
+    """An output device as an ``AudioSink`` and ``FarEnd``; use as a context manager.
 
     Args:
         device: name or number; empty for the system's default.
@@ -156,33 +290,47 @@ class Speaker:
     """
 
     def __init__(self, device: str, *, sample_rate_hz: int, block_ms: float) -> None:
-        self._device = device
+        self._wanted = device
         self._rate = sample_rate_hz
-        self._device_rate = sample_rate_hz
         self._block_ms = block_ms
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stream: Any = None
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # held for microseconds
+        self._opening: _Opening | None = None
+        self._played: PlayedTrack | None = None
+        self._resampler: StreamResampler | None = None
         self._queue: deque[Samples] = deque()
         self._queued = 0
-        self._next_dac_s = 0.0  # when the next queued sample leaves
-        self._clock = _DeviceClock()
-        self._resampler: soxr.ResampleStream | None = None
+        self._tail: Samples = _NOTHING  # what the resampler still holds, if nothing follows
+        self._latency_s = 0.0
+        self._rate_when_away_hz = sample_rate_hz
+        self._sound_ends_s = 0.0  # behind the last sample that was handed to the device
         self._in_utterance = False
         self._ran_dry = False
         self._underruns = 0
+        self.device_underruns = 0
 
     def __enter__(self) -> Self:
-        self._loop = asyncio.get_running_loop()
-        self._stream, self._device_rate = _open(
-            "OutputStream", self._device, self._rate, self._block_ms, self._on_demand
-        )
-        self._next_dac_s = self._loop.time() + self._stream.latency
-        self._stream.start()
+        self.join_loop()
+        self.open(find_device(Side.OUTPUT, self._wanted, list_devices()))
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._stream.close()
+        self.shut()
+
+    @property
+    def device(self) -> Device | None:
+        """What is played on; None while it is away."""
+        return self._opening.device if self._opening is not None else None
+
+    @property
+    def drift_ppm(self) -> float:
+        """How much faster than its nominal rate the device runs, in parts per million."""
+        return self._opening.clock.drift_ppm if self._opening is not None else 0.0
+
+    @property
+    def latency_s(self) -> float:
+        """How long a sample takes through the device, as its driver says."""
+        return self._latency_s
 
     @property
     def sample_rate_hz(self) -> int:
@@ -196,29 +344,105 @@ class Speaker:
 
     @property
     def ends_s(self) -> float:
-        """The instant behind the last queued sample."""
+        """The instant behind the last queued sample; in the past when nothing is queued."""
         with self._lock:
-            return self._next_dac_s + self._queued / self._device_rate
+            waiting = self._queued + len(self._tail)
+            if not waiting:
+                return self._sound_ends_s
+            return self._next_dac_s() + waiting / self._device_rate_hz()
+
+    @property
+    def leaving_known_until_s(self) -> float:
+        """The instant up to which it is settled what leaves the loudspeaker."""
+        return self._played.known_until_s if self._played is not None else _FOREVER_S
+
+    def leaving(self, start_s: float, count: int) -> Samples:
+        """What leaves the loudspeaker from ``start_s`` on; see ``FarEnd``."""
+        if self._played is None:
+            return np.zeros(count, dtype=np.float32)
+        return self._played.leaving(start_s, count)
+
+    def open(self, device: Device, latency: float | str = _LOWEST_LATENCY) -> None:
+        """Play on ``device`` from now on, first what is still queued.
+
+        Raises:
+            DeviceError: it cannot be opened.
+        """
+        assert self._loop is not None  # noqa: S101  # entered first
+        opening = _Opening(self._loop.time())
+        opened = open_stream(
+            Side.OUTPUT,
+            device,
+            rate_hz=self._rate,
+            block_ms=self._block_ms,
+            latency=latency,
+            callback=lambda *call: self._on_demand(opening, *call),
+            finished=opening.end,
+        )
+        opening.take(opened)
+        with self._lock:
+            rate_before_hz = self._device_rate_hz()
+            self._latency_s = float(opened.stream.latency)
+            self._played = PlayedTrack(opened.rate_hz, opening.clock)
+            self._opening = opening
+            self._requeue(rate_before_hz, opened.rate_hz)
+        opening.start(Side.OUTPUT)
+
+    def join_loop(self) -> None:
+        """Belong to the running event loop; before the first ``open``."""
+        self._loop = asyncio.get_running_loop()
+        self._sound_ends_s = self._loop.time()
+
+    def shut(self) -> None:
+        """Stop playing."""
+        if self._opening is not None:
+            self._opening.close()
+
+    def is_alive(self, patience_s: float) -> bool:
+        """Whether the device has asked for something within ``patience_s``."""
+        assert self._loop is not None  # noqa: S101  # entered first
+        return self._opening is not None and self._opening.is_alive(self._loop.time(), patience_s)
+
+    @property
+    def mishaps(self) -> int:
+        """How often the driver had nothing to play because nobody gave it in time."""
+        return self.device_underruns
+
+    def be_away(self) -> Callable[[], None]:
+        """Keep what is queued until a device is opened again.
+
+        Returns:
+            What closes the device; it may block.
+        """
+        with self._lock:
+            self._rate_when_away_hz = self._device_rate_hz()
+            opening, self._opening, self._played = self._opening, None, None
+        return opening.close if opening is not None else _do_nothing
 
     def begin(self) -> None:
         """A new utterance starts."""
-        if self._device_rate != self._rate:
-            self._resampler = soxr.ResampleStream(
-                self._rate, self._device_rate, 1, dtype="float32", quality="HQ"
-            )
         with self._lock:
+            self._resampler = None
             self._in_utterance = self._ran_dry = False
+            self._settle_tail()
 
     def write(self, samples: Samples) -> float:
         """Queue ``samples``; give the DAC time of the first of them."""
-        if self._resampler is not None:
-            samples = self._resampler.resample_chunk(samples)
+        samples = np.asarray(samples, dtype=np.float32)
         with self._lock:
             if self._ran_dry:
                 self._underruns += 1
                 self._ran_dry = False
-            starts_s = self._next_dac_s + self._queued / self._device_rate
-            self._queue.append(np.asarray(samples, dtype=np.float32))
+                self._resampler = None
+            starts_s = self._next_dac_s() + self._queued / self._device_rate_hz()
+            if self._device_rate_hz() != self._rate:
+                if self._resampler is None:
+                    self._settle_tail()
+                    starts_s = self._next_dac_s() + self._queued / self._device_rate_hz()
+                    self._resampler = StreamResampler(self._rate, self._device_rate_hz())
+                samples = self._resampler.push(samples)
+                self._tail = self._resampler.tail()
+            self._queue.append(samples)
             self._queued += len(samples)
             self._in_utterance = True
             return starts_s
@@ -228,90 +452,85 @@ class Speaker:
         with self._lock:
             self._queue.clear()
             self._queued = 0
+            self._tail = _NOTHING
+            self._resampler = None
             self._in_utterance = self._ran_dry = False
-            return self._next_dac_s
+            return self._sound_ends_s
 
-    def _on_demand(self, out: Any, frames: int, time: Any, status: Any) -> None:
-        del status
+    def _on_demand(self, opening: _Opening, out: Any, frames: int, time: Any, status: Any) -> None:
         assert self._loop is not None  # noqa: S101  # set before the stream starts
-        now_s = self._loop.time()
-        dac_s = time.outputBufferDacTime or time.currentTime + float(self._stream.latency)
-        starts_s = self._clock.to_loop(dac_s, current_s=time.currentTime, now_s=now_s)
+        now_s = opening.last_call_s = self._loop.time()
+        if status and status.output_underflow:
+            self.device_underruns += 1
+        dac_s = time.outputBufferDacTime or time.currentTime + self._latency_s
+        starts_s = opening.time.to_loop(dac_s, current_s=time.currentTime, now_s=now_s)
         with self._lock:
-            filled = 0
-            while filled < frames and self._queue:
-                head = self._queue[0]
-                part = head[: frames - filled]
-                out[filled : filled + len(part), 0] = part
-                filled += len(part)
-                if len(part) == len(head):
-                    self._queue.popleft()
-                else:
-                    self._queue[0] = head[len(part) :]
-            self._queued -= filled
+            if opening is not self._opening or self._played is None:
+                out[:] = 0.0
+                return
+            filled = self._fill(out, 0)
+            if filled < frames and len(self._tail):
+                self._settle_tail()
+                self._resampler = None
+                filled = self._fill(out, filled)
             self._ran_dry = self._ran_dry or (self._in_utterance and filled < frames)
-            out[filled:, 0] = 0.0
-            self._next_dac_s = starts_s + frames / self._device_rate
+            out[filled:] = 0.0
+            opening.clock.observe(opening.count, starts_s)
+            if filled:
+                self._sound_ends_s = opening.clock.instant_of(opening.count + filled)
+            opening.count += frames
+            self._played.push(out[:, 0])
+
+    def _fill(self, out: Any, filled: int) -> int:
+        """Move queued samples to ``out`` from ``filled`` on; gives how far it is filled then."""
+        begun = filled
+        while filled < len(out) and self._queue:
+            head = self._queue[0]
+            part = head[: len(out) - filled]
+            out[filled : filled + len(part)] = part[:, None]
+            filled += len(part)
+            if len(part) == len(head):
+                self._queue.popleft()
+            else:
+                self._queue[0] = head[len(part) :]
+        self._queued -= filled - begun
+        return filled
+
+    def _settle_tail(self) -> None:
+        """Nothing follows what the resampler holds: it is played as it is."""
+        if len(self._tail):
+            self._queue.append(self._tail)
+            self._queued += len(self._tail)
+            self._tail = _NOTHING
+
+    def _requeue(self, from_hz: int, to_hz: int) -> None:
+        """What was queued for a device of another rate is played on the new one."""
+        self._settle_tail()
+        self._resampler = None
+        if from_hz == to_hz or not self._queued:
+            return
+        resampler = StreamResampler(from_hz, to_hz)
+        queued = np.concatenate(tuple(self._queue))
+        whole = np.concatenate((resampler.push(queued), resampler.tail()))
+        self._queue = deque([whole])
+        self._queued = len(whole)
+
+    def _device_rate_hz(self) -> int:
+        return self._opening.rate_hz if self._opening is not None else self._rate_when_away_hz
+
+    def _next_dac_s(self) -> float:
+        """When the next queued sample leaves."""
+        assert self._loop is not None  # noqa: S101  # entered first
+        now_s = self._loop.time()
+        if self._opening is None or not self._opening.clock.is_set:
+            return now_s + self._latency_s
+        # A device that has stopped to ask plays nothing in the past.
+        return max(now_s, self._opening.clock.instant_of(self._opening.count))
 
 
-def _sounddevice() -> Any:
-    try:
-        import sounddevice  # noqa: PLC0415  # loads PortAudio, which only devices need
-    except OSError as error:
-        raise DeviceError(
-            "the PortAudio library is missing",
-            "install it (Debian: apt-get install libportaudio2), or talk from a file with --input",
-        ) from error
-    return sounddevice
+def _do_nothing() -> None:
+    pass
 
 
-def require_devices(microphone: str, speaker: str) -> None:
-    """Find out before anything is loaded that both devices are there.
-
-    Raises:
-        DeviceError: one is not.
-    """
-    _find("input", microphone)
-    _find("output", speaker)
-
-
-def _find(side: str, device: str) -> tuple[int | str | None, int]:
-    """What PortAudio calls ``device``, and its own sample rate in Hz."""
-    sounddevice = _sounddevice()
-    name = "microphone" if side == "input" else "loudspeaker"
-    chosen: int | str | None = int(device) if device.isdigit() else (device or None)
-    try:
-        return chosen, round(sounddevice.query_devices(chosen, side)["default_samplerate"])
-    except (sounddevice.PortAudioError, ValueError) as error:
-        wanted = f"no {name} called {device!r}" if device else f"no {name} found"
-        raise DeviceError(
-            wanted, "'voicebot doctor' lists the devices; without one, talk from a file (--input)"
-        ) from error
-
-
-def _open(kind: str, device: str, rate_hz: int, block_ms: float, callback: Any) -> tuple[Any, int]:
-    """Open a mono stream, at ``rate_hz`` if the device takes it, else at its own rate."""
-    sounddevice = _sounddevice()
-    side = "input" if kind == "InputStream" else "output"
-    name = "microphone" if side == "input" else "loudspeaker"
-    chosen, own_rate_hz = _find(side, device)
-    last_error: Exception | None = None
-    for attempt_hz in dict.fromkeys((rate_hz, own_rate_hz)):
-        try:
-            stream = getattr(sounddevice, kind)(
-                device=chosen,
-                samplerate=attempt_hz,
-                blocksize=max(1, round(block_ms * attempt_hz / 1000.0)),
-                channels=1,
-                dtype="float32",
-                latency="low",
-                callback=callback,
-            )
-        except (sounddevice.PortAudioError, ValueError) as error:
-            last_error = error
-        else:
-            return stream, attempt_hz
-    raise DeviceError(
-        f"the {name} cannot be opened ({last_error})",
-        "close other programs that use it, or choose another in the settings",
-    )
+def _now() -> float:
+    return asyncio.get_running_loop().time()

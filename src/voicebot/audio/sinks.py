@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from voicebot.audio.resampling import sinc_kernel
+from voicebot.audio.samples import INPUT_SAMPLE_RATE_HZ
+
 if TYPE_CHECKING:
     from voicebot.audio.samples import Samples
 
 __all__ = ["AudioSink", "Playback", "VirtualSpeaker", "stitch"]
 
 _SAME_SAMPLE = 0.5
+_RECENT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,8 @@ class VirtualSpeaker:
         self._in_utterance = False
         self._underruns = 0
         self._played: list[tuple[int, Samples]] = []
+        self._recent: list[tuple[int, Samples]] = []  # stays when what was played is taken
+        self._kernel = sinc_kernel(sample_rate_hz, INPUT_SAMPLE_RATE_HZ)
 
     @property
     def sample_rate_hz(self) -> int:
@@ -112,18 +118,19 @@ class VirtualSpeaker:
             self._cursor = tick
         first = self._cursor
         self._in_utterance = True
-        self._played.append((first, np.asarray(samples, dtype=np.float32)))
+        written = (first, np.asarray(samples, dtype=np.float32))
+        self._played.append(written)
+        oldest = tick - round(_RECENT_S * self._rate)
+        self._recent = [each for each in self._recent if each[0] + len(each[1]) > oldest]
+        self._recent.append(written)
         self._cursor += len(samples)
         return self._instant(first)
 
     def clear(self) -> float:
         """Drop all that no tick has taken yet."""
         tick = self._next_tick()
-        kept = []
-        for first, samples in self._played:
-            if first < tick:
-                kept.append((first, samples[: tick - first]))
-        self._played = kept
+        self._played = _before(self._played, tick)
+        self._recent = _before(self._recent, tick)
         self._cursor = min(self._cursor, tick)
         self._in_utterance = False
         return self.ends_s
@@ -140,6 +147,26 @@ class VirtualSpeaker:
             [Playback(self._instant(first), samples) for first, samples in self._played], self._rate
         )
 
+    @property
+    def leaving_known_until_s(self) -> float:
+        """The instant up to which it is settled what leaves the loudspeaker."""
+        return self._instant(self._next_tick() - self._kernel.reach - 1)
+
+    def leaving(self, start_s: float, count: int) -> Samples:
+        """What leaves the loudspeaker from ``start_s`` on, of the last 2 s; see ``FarEnd``."""
+        first = (start_s - self._instant(0)) * self._rate
+        step = self._rate / INPUT_SAMPLE_RATE_HZ
+        begin = math.floor(first) - self._kernel.reach
+        stretch = np.zeros(math.ceil(count * step) + 2 * self._kernel.reach + 2, dtype=np.float32)
+        for position, samples in self._recent:
+            start = max(begin, position)
+            end = min(begin + len(stretch), position + len(samples))
+            if start < end:
+                stretch[start - begin : end - begin] = samples[start - position : end - position]
+        if not stretch.any():
+            return stretch[:count]
+        return self._kernel.at(stretch, first - begin + np.arange(count) * step)
+
     def _origin(self) -> float:
         if self._origin_s is None:
             self._origin_s = asyncio.get_running_loop().time()
@@ -151,6 +178,10 @@ class VirtualSpeaker:
 
     def _instant(self, position: int) -> float:
         return self._origin() + position / self._rate + self._latency_s
+
+
+def _before(written: list[tuple[int, Samples]], tick: int) -> list[tuple[int, Samples]]:
+    return [(first, samples[: tick - first]) for first, samples in written if first < tick]
 
 
 def stitch(playbacks: list[Playback], sample_rate_hz: int) -> list[Playback]:

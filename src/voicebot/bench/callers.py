@@ -59,12 +59,14 @@ class ReplyCue:
     """A turn that begins into the bot's reply to the one before it.
 
     Attributes:
-        after_s: so long after the reply's first audible sample.
+        after_s: so long after the reply's first audible sample, or after the word.
+        at_word: as soon as so many words of the reply have been heard; 0 waits for none.
         patience_s: without a reply within this time of the end of the clip before, the caller
             speaks all the same.
     """
 
     after_s: float
+    at_word: int = 0
     patience_s: float = 6.0
 
 

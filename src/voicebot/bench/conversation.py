@@ -21,7 +21,7 @@ from voicebot.audio.sources import VirtualMicrophone
 from voicebot.bench.hang_up import HangUp
 from voicebot.bench.scoring import MISS_AFTER_S, PlayedTurn, heard_spans, heard_stretches, score
 from voicebot.bench.turn_audio import side_by_side
-from voicebot.events import TurnClosed
+from voicebot.events import StageFellBack, StageRecovered, TurnClosed
 from voicebot.session import Session, SessionRules
 
 if TYPE_CHECKING:
@@ -110,6 +110,8 @@ class Conversation:
             notify=self._observe,
         )
         self._closed: list[TurnClosed] = []
+        self._fallen_back: set[str] = set()
+        self._fallbacks: dict[int, tuple[str, ...]] = {}
         self._stopped = self._hung_up = False
         self._end_s = 0.0
         self._starts_s: list[float] = []
@@ -140,6 +142,10 @@ class Conversation:
         before = self._caller.turns[len(self._starts_s) - 1]
         true_end_s = self._starts_s[-1] + before.true_end_s
         onset_s = next((start for start, _ in self._bot_spans() if start >= true_end_s), None)
+        if cue.at_word:
+            _, heard = self._session.heard_so_far()
+            is_word_heard = len(heard.split()) >= cue.at_word
+            onset_s = now_s if onset_s is not None and is_word_heard else None
         if onset_s is not None:
             self._schedule_next(onset_s + cue.after_s)
         elif now_s >= self._clip_end_s + cue.patience_s:
@@ -213,6 +219,7 @@ class Conversation:
                 underruns=self._speaker.underruns if is_last else 0,
                 cpu_s=None if cpu_s is None else cpu_s / len(turns),
                 is_warmup=is_warmup,
+                fallbacks=self._fallbacks,
             )
             if audio is not None:
                 sound = side_by_side(
@@ -230,8 +237,14 @@ class Conversation:
         self._watch(event)
         if self._hang_up is not None:
             self._hang_up.observe(event)
-        if isinstance(event, TurnClosed):
-            self._closed.append(event)
+        match event:
+            case TurnClosed():
+                self._closed.append(event)
+                self._fallbacks[event.turn] = tuple(self._fallen_back)
+            case StageFellBack(stage=stage):
+                self._fallen_back.add(stage)
+            case StageRecovered(stage=stage):
+                self._fallen_back.discard(stage)
 
     async def _listen(self, running: asyncio.Task[None]) -> None:
         loop = asyncio.get_running_loop()

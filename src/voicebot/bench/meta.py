@@ -92,6 +92,7 @@ def run_meta(
     startup_s: float | None,
     commit: str | None,
     loop_stall_p95_ms: float | None,
+    true_ends: str = "labelled",
     machine: MachineState | None = None,
 ) -> RunMeta:
     """Everything that names the circumstances of a run."""
@@ -107,6 +108,7 @@ def run_meta(
         audio=audio,
         startup_s=startup_s,
         loop_stall_p95_ms=loop_stall_p95_ms,
+        true_ends=true_ends,
         machine=machine,
     )
 

@@ -157,6 +157,7 @@ class TurnRecord:
             turns of a conversation share them equally. None in a file that does not tell.
         audio: the recording of the turn, caller left and bot right, relative to the run's folder;
             None unless recordings were asked for.
+        fallbacks: the stages in which a second engine worked when the turn was over.
     """
 
     caller: str
@@ -186,6 +187,7 @@ class TurnRecord:
     yield_ms: float | None = None
     cpu_s: float | None = None
     audio: str | None = None
+    fallbacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +264,8 @@ class RunMeta:
         audio: where sound came in and went out.
         startup_s: from the start of the process to listening.
         loop_stall_p95_ms: 95th percentile of how late the event loop was for its own alarm.
+        true_ends: ``labelled`` by whoever made the callers, or ``estimated`` by the endpointer, as
+            in the recording of a real conversation; it says so in a caveat.
         machine: what else the machine did meanwhile; None in a file that does not tell.
     """
 
@@ -276,6 +280,7 @@ class RunMeta:
     audio: AudioPath
     startup_s: float | None = None
     loop_stall_p95_ms: float | None = None
+    true_ends: str = "labelled"
     machine: MachineState | None = None
 
 

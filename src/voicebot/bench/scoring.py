@@ -7,6 +7,7 @@ own facts only explain. Every instant is on the session's clock until the record
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from voicebot.audio.loudness import audible_spans
@@ -22,7 +23,7 @@ from voicebot.timeline import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from voicebot.audio.sinks import Playback
     from voicebot.bench.callers import CallerTurn
@@ -98,6 +99,7 @@ def score(
     underruns: int = 0,
     cpu_s: float | None = None,
     is_warmup: bool = False,
+    fallbacks: Mapping[int, tuple[str, ...]] = MappingProxyType({}),
 ) -> TurnRecord:
     """The record of one turn.
 
@@ -109,6 +111,7 @@ def score(
         underruns: of the sink while this turn lasted.
         cpu_s: processor seconds of this turn.
         is_warmup: not to be counted.
+        fallbacks: by the session's number of a turn, the stages in which a second engine worked.
     """
     end_s = turn.true_end_s
     own = _own(turn, closed)
@@ -161,6 +164,7 @@ def score(
         warmup=is_warmup,
         yield_ms=_yield_ms(speech_start_s, bot_stretches),
         cpu_s=cpu_s,
+        fallbacks=tuple(sorted({stage for item in own for stage in fallbacks.get(item.turn, ())})),
     )
 
 

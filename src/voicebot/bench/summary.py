@@ -144,9 +144,21 @@ def mean_breakdown(turns: Sequence[TurnRecord]) -> Breakdown | None:
     )
 
 
+_ESTIMATED = (
+    "Nobody has labelled where the user's turns end: latencies count from the endpointer's "
+    "estimate, pauses inside a turn are those that it noticed."
+)
+
+
 def caveats(run: Run) -> tuple[str, ...]:
     """What a reader must know before trusting the figures, a sentence each; often empty."""
-    return (*_caveats_of_size(run), *_caveats_of_turns(run.turns), *_caveats_of_machine(run))
+    estimated = run.meta.true_ends == "estimated"
+    return (
+        *([_ESTIMATED] if estimated else []),
+        *_caveats_of_size(run),
+        *_caveats_of_turns(run.turns),
+        *_caveats_of_machine(run),
+    )
 
 
 def _caveats_of_size(run: Run) -> list[str]:
@@ -164,7 +176,7 @@ def _caveats_of_size(run: Run) -> list[str]:
         found.append(
             f"Only {_counted(len(clusters), 'speaker', 'speakers')}: the intervals are too narrow."
         )
-    if run.turns and run.warmup == 0:
+    if run.turns and run.warmup == 0 and run.meta.true_ends == "labelled":
         found.append("No warm-up turn was played: the first turns pay for what loads late.")
     return found
 
@@ -189,6 +201,13 @@ def _caveats_of_turns(turns: Sequence[TurnRecord]) -> list[str]:
     failures = sum(turn.failure is not None for turn in turns)
     if failures:
         found.append(f"{_counted(failures, 'turn', 'turns')} failed; see the list of turns.")
+    fallen = sum(bool(turn.fallbacks) for turn in turns)
+    if fallen:
+        stages = ", ".join(sorted({stage for turn in turns for stage in turn.fallbacks}))
+        found.append(
+            f"{_counted(fallen, 'turn', 'turns')} had a fallback at work ({stages}): the figures "
+            "are not those of the configured engines alone."
+        )
     return found
 
 

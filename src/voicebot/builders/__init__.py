@@ -13,6 +13,7 @@ from voicebot.builders.llm import llm_factory
 from voicebot.builders.tts import tts_factory
 from voicebot.builders.turns import turn_detector_factory, vad_factory
 from voicebot.cascade import EngineFactories
+from voicebot.fallbacks import FallbackReports
 
 if TYPE_CHECKING:
     from voicebot.choice import ChosenProfile
@@ -31,10 +32,12 @@ def engine_factories(
         ConfigError: a setting asks for what is not there.
         ModelMissingError: a model is not in the store.
     """
+    reports = FallbackReports()
     return EngineFactories(
         vad=vad_factory(store),
         turn_detector=turn_detector_factory(store),
-        asr=asr_factory(chosen.asr, settings, store),
-        llm=llm_factory(chosen.llm, settings, store),
-        tts=tts_factory(chosen.tts, settings, store),
+        asr=asr_factory(chosen.asr, settings, store, fallback=chosen.asr_fallback, reports=reports),
+        llm=llm_factory(chosen.llm, settings, store, fallback=chosen.llm_fallback, reports=reports),
+        tts=tts_factory(chosen.tts, settings, store, fallback=chosen.tts_fallback, reports=reports),
+        fallbacks=reports,
     )

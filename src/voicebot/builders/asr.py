@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from voicebot.builders.fallbacks import fallback_plan
+from voicebot.builders.servers import wyoming_place
 from voicebot.errors import ConfigError
+from voicebot.fallbacks import FallbackReports
 from voicebot.tuning import chosen_threads, usable_cores
 
 if TYPE_CHECKING:
@@ -20,19 +23,52 @@ __all__ = ["asr_factory"]
 _MOST_THREADS = 4
 
 
-def asr_factory(choice: StageChoice, settings: Settings, store: ModelStore) -> Callable[[], Asr]:
-    """How to build the recogniser; nothing is loaded yet.
+def asr_factory(
+    choice: StageChoice,
+    settings: Settings,
+    store: ModelStore,
+    *,
+    fallback: StageChoice | None = None,
+    reports: FallbackReports | None = None,
+) -> Callable[[], Asr]:
+    """How to build the recogniser and its fallback; nothing is loaded yet.
+
+    Args:
+        choice: what does the work.
+        settings: how.
+        store: the folder of models.
+        fallback: what goes on when that fails; None for nothing.
+        reports: takes word of it when the fallback takes over.
 
     Raises:
-        ConfigError: there is no such engine.
+        ConfigError: there is no such engine, or its server's address is none.
         ModelMissingError: its model is not in the store.
     """
+    first = _engine(choice, settings, store, has_fallback=fallback is not None)
+    if fallback is None:
+        return first
+    second = _engine(fallback, settings, store, has_fallback=True)
+    plan = fallback_plan("recognition", choice, fallback, settings, reports or FallbackReports())
+
+    def build() -> Asr:
+        from voicebot.engines.fallback import FallbackAsr  # noqa: PLC0415
+
+        return FallbackAsr(first, second, plan)
+
+    return build
+
+
+def _engine(
+    choice: StageChoice, settings: Settings, store: ModelStore, *, has_fallback: bool
+) -> Callable[[], Asr]:
     if choice.engine == "pocketsphinx":
         return _pocketsphinx
     if choice.engine == "faster-whisper":
         return _faster_whisper(choice, settings, store)
+    if choice.engine == "wyoming":
+        return _wyoming(choice, settings, has_fallback=has_fallback)
     raise ConfigError(
-        f"asr.engine = {choice.engine} is not here yet", "choose pocketsphinx or faster-whisper"
+        f"asr.engine = {choice.engine} is not known", "choose pocketsphinx or faster-whisper"
     )
 
 
@@ -71,5 +107,16 @@ def _faster_whisper(
                 word_times=asr.word_times,
             ),
         )
+
+    return build
+
+
+def _wyoming(choice: StageChoice, settings: Settings, *, has_fallback: bool) -> Callable[[], Asr]:
+    place = wyoming_place("asr.url", settings.asr.url, settings, has_fallback=has_fallback)
+
+    def build() -> Asr:
+        from voicebot.engines.wyoming_asr import WyomingAsr  # noqa: PLC0415
+
+        return WyomingAsr(place, model=choice.model, language=settings.language)
 
     return build

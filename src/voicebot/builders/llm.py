@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from typing import TYPE_CHECKING, cast
 
+from voicebot.builders.fallbacks import fallback_plan
+from voicebot.builders.servers import answer_timeout_s, chat_access
 from voicebot.choice import is_path
 from voicebot.conversation_rules import new_history
 from voicebot.errors import ConfigError
+from voicebot.fallbacks import FallbackReports
 from voicebot.tuning import chosen_threads
 
 if TYPE_CHECKING:
@@ -21,17 +25,52 @@ if TYPE_CHECKING:
 
 __all__ = ["llm_factory"]
 
+_RETRY_BEFORE_FALLBACK_S = 0.5
 
-def llm_factory(choice: StageChoice, settings: Settings, store: ModelStore) -> Callable[[], Llm]:
-    """How to build the language model; nothing is loaded yet.
+
+def llm_factory(
+    choice: StageChoice,
+    settings: Settings,
+    store: ModelStore,
+    *,
+    fallback: StageChoice | None = None,
+    reports: FallbackReports | None = None,
+) -> Callable[[], Llm]:
+    """How to build the language model and its fallback; nothing is loaded yet.
+
+    Args:
+        choice: what does the work.
+        settings: how.
+        store: the folder of models.
+        fallback: what goes on when that fails; None for nothing.
+        reports: takes word of it when the fallback takes over.
 
     Raises:
-        ConfigError: there is no such engine.
+        ConfigError: there is no such engine, or its server's address is none.
         ModelMissingError: its model is not in the store.
     """
+    first = _engine(choice, settings, store, has_fallback=fallback is not None)
+    if fallback is None:
+        return first
+    second = _engine(fallback, settings, store, has_fallback=True)
+    plan = fallback_plan("language model", choice, fallback, settings, reports or FallbackReports())
+
+    def build() -> Llm:
+        from voicebot.engines.fallback import FallbackLlm  # noqa: PLC0415
+
+        return FallbackLlm(first, second, plan)
+
+    return build
+
+
+def _engine(
+    choice: StageChoice, settings: Settings, store: ModelStore, *, has_fallback: bool
+) -> Callable[[], Llm]:
     if choice.engine in {"auto", "onnx", "torch", "transformers"}:
         return _local(choice, settings, store)
-    raise ConfigError(f"llm.engine = {choice.engine} is not here yet", "choose auto")
+    if choice.engine == "openai":
+        return _openai(choice, settings, has_fallback=has_fallback)
+    raise ConfigError(f"llm.engine = {choice.engine} is not known", "choose auto")
 
 
 def _local(choice: StageChoice, settings: Settings, store: ModelStore) -> Callable[[], Llm]:
@@ -68,6 +107,31 @@ def _local(choice: StageChoice, settings: Settings, store: ModelStore) -> Callab
             keep_cache=settings.llm.keep_cache,
         )
         engine.prepare(opening)
+        return engine
+
+    return build
+
+
+def _openai(choice: StageChoice, settings: Settings, *, has_fallback: bool) -> Callable[[], Llm]:
+    url, variable, api_key = chat_access(settings)
+
+    def build() -> Llm:
+        from voicebot.engines.openai_llm import ChatServer, OpenAiLlm  # noqa: PLC0415
+
+        engine = OpenAiLlm(
+            ChatServer(
+                url,
+                variable,
+                settings.servers.connect_timeout_s,
+                answer_timeout_s(settings, has_fallback=has_fallback),
+                _RETRY_BEFORE_FALLBACK_S if has_fallback else float("inf"),
+            ),
+            model=choice.model,
+            api_key=api_key,
+            max_tokens=settings.llm.max_tokens,
+            reads_ahead=settings.llm.server_reads_ahead,
+        )
+        engine.prepare(new_history(settings).messages(), threading.Event())
         return engine
 
     return build

@@ -43,8 +43,10 @@ if TYPE_CHECKING:
     from voicebot.bench.callers import Caller
     from voicebot.bench.comparison import Comparison
     from voicebot.bench.variants import Variant
+    from voicebot.choice import ChosenProfile
     from voicebot.cli.context import CliContext
     from voicebot.cli.startup import Listening, PreparedModels
+    from voicebot.config import Settings
     from voicebot.events import Event
     from voicebot.telemetry.observers import Telemetry
 
@@ -338,10 +340,11 @@ class BenchRun:
     def _models_used(self, member: _Member) -> list[ModelUsed]:
         prepared = self._engines[member.engines]
         facts = (prepared.store.facts(name) for name in prepared.profile.models)
-        return [
+        here = [
             ModelUsed(item.role, item.name, item.source, item.sha256, item.licence)
             for item in facts
         ]
+        return here + _models_of_servers(prepared.profile, member.context.settings)
 
     def _print_turn(self, member: _Member, turn: TurnRecord) -> None:
         self._counted += not turn.warmup
@@ -355,12 +358,28 @@ class BenchRun:
         ]
         if turn.failure:
             notes.append(turn.failure)
+        if turn.fallbacks:
+            notes.append(f"fallback: {', '.join(turn.fallbacks)}")
         who = f"{member.variant.name}  {turn.caller}" if self._has_several else turn.caller
         line = f"{label:>8}  {figure:>9}  {who}: {turn.transcript or '(nothing understood)'}"
         with suppress(OSError):  # the terminal is gone: progress is for whoever still watches
             self._context.error_console.print(
                 line + (f"  [{', '.join(notes)}]" if notes else ""), markup=False, soft_wrap=True
             )
+
+
+def _models_of_servers(profile: ChosenProfile, settings: Settings) -> list[ModelUsed]:
+    """What is asked for elsewhere; nobody here knows more of it than its name and address."""
+    stages = (
+        ("asr", profile.asr, settings.asr.url),
+        ("llm", profile.llm, settings.llm.url),
+        ("tts", profile.tts, settings.tts.url),
+    )
+    return [
+        ModelUsed(role, stage.model or "the server's choice", url, None, "the server's")
+        for role, stage, url in stages
+        if stage.is_server
+    ]
 
 
 @contextmanager

@@ -97,14 +97,14 @@ class CliContext:
         return dataclasses.replace(self, settings=loaded.settings, origins=loaded.origins)
 
 
-def takes_settings(command: Callable[..., _R]) -> Callable[..., _R]:
+def takes_settings(command: Callable[..., _R]) -> Callable[..., _R | None]:
     """Let a subcommand take ``--profile``, ``--asr`` and the like behind its name, too.
 
     The command is given the context with all of them applied as its first argument.
     """
 
     def with_settings(
-        context: CliContext,
+        context: CliContext | None,
         /,
         *,
         profile: str | None,
@@ -113,7 +113,9 @@ def takes_settings(command: Callable[..., _R]) -> Callable[..., _R]:
         tts: str | None,
         assignments: tuple[str, ...],
         **options: Any,
-    ) -> _R:
+    ) -> _R | None:
+        if context is None:
+            return None  # a group on its way to a subcommand's help page, which needs no settings
         changed = context.with_assignments(assignments).with_flag("profile", "--profile", profile)
         return command(changed.with_stage_models(asr=asr, llm=llm, tts=tts), **options)
 

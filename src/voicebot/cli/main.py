@@ -53,12 +53,22 @@ class Subcommand:
 SUBCOMMANDS: Mapping[str, Subcommand] = {
     "chat": Subcommand("voicebot.cli.chat:chat_command", "Talk with the bot."),
     "bench": Subcommand("voicebot.cli.bench:bench_command", "Measure how fast it answers."),
+    "acoustic": Subcommand(
+        "voicebot.cli.acoustic:acoustic_command", "Measure it at the sound card."
+    ),
     "callers": Subcommand(
         "voicebot.cli.callers:callers_group", "Make and record callers for bench."
+    ),
+    "serve-wyoming": Subcommand(
+        "voicebot.cli.serve_wyoming:serve_wyoming_command",
+        "Recognise and speak for Home Assistant.",
     ),
     "models": Subcommand("voicebot.cli.models:models_group", "List, fetch and verify models."),
     "voices": Subcommand("voicebot.cli.voices:voices_command", "List the voices."),
     "mqtt": Subcommand("voicebot.cli.mqtt:mqtt_group", "Look at the kiosk's message bus."),
+    "devices": Subcommand(
+        "voicebot.cli.devices:devices_group", "List, test and choose sound devices."
+    ),
     "doctor": Subcommand("voicebot.cli.doctor:doctor_command", "Check this machine."),
     "config": Subcommand("voicebot.cli.config:config_command", "Show the effective settings."),
 }

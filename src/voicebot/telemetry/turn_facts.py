@@ -30,6 +30,9 @@ class TurnFacts:
         drafts_discarded: those thrown away.
         discarded_tokens: what those had cost.
         failure: the error line, if a stage failed.
+        speech_end_at: the user's estimated end, ISO 8601 in UTC; None if it never came.
+        first_sample_at: when the reply's first sample left the loudspeaker, by the device's own
+            time; None without a reply.
         transcript: what was understood; None unless words are wanted.
         reply: what was written; None unless words are wanted.
         heard: how much of it was played; None unless words are wanted.
@@ -44,6 +47,8 @@ class TurnFacts:
     drafts_discarded: int
     discarded_tokens: int
     failure: str | None
+    speech_end_at: str | None = None
+    first_sample_at: str | None = None
     transcript: str | None = None
     reply: str | None = None
     heard: str | None = None
@@ -62,6 +67,13 @@ def turn_facts(closed: TurnClosed, *, clock_offset_s: float, with_words: bool) -
     if closed.speech_end_s is not None and left_s is not None:
         breakdown = break_down(closed.timeline, end_s=closed.speech_end_s, audible_s=left_s)
     began = datetime.fromtimestamp(closed.speech_start_s + clock_offset_s, UTC)
+
+    def instant(at_s: float | None) -> str | None:
+        if at_s is None:
+            return None
+        unix = datetime.fromtimestamp(at_s + clock_offset_s, UTC)
+        return unix.isoformat(timespec="microseconds")
+
     return TurnFacts(
         turn=closed.turn,
         began_at=began.isoformat(timespec="milliseconds"),
@@ -72,6 +84,8 @@ def turn_facts(closed: TurnClosed, *, clock_offset_s: float, with_words: bool) -
         drafts_discarded=closed.drafts_discarded,
         discarded_tokens=closed.discarded_tokens,
         failure=closed.failure,
+        speech_end_at=instant(closed.speech_end_s),
+        first_sample_at=instant(left_s),
         transcript=closed.transcript if with_words else None,
         reply=closed.reply if with_words else None,
         heard=closed.heard if with_words else None,

@@ -14,7 +14,7 @@ from voicebot.languages import find_language
 if TYPE_CHECKING:
     from voicebot.languages.language import ClauseWords
 
-__all__ = ["ClauseSplitter"]
+__all__ = ["ClauseSplitter", "ends_sentence"]
 
 # German and French close a quotation with what opens one elsewhere.
 _CLOSERS = "\"'”’»“‘«)]}*_`~」』）】"  # noqa: RUF001 - quotes and CJK brackets
@@ -66,6 +66,7 @@ class ClauseSplitter:
         self._max_clause_characters = max_clause_characters
         self._early_first_clause = early_first_clause
         self._pending = ""
+        self._is_untouched = True  # nothing was emitted yet
         self._first = early_first_clause
 
     def feed(self, piece: str) -> list[str]:
@@ -82,10 +83,24 @@ class ClauseSplitter:
         """The rest, at the end of the reply; the splitter is as new afterwards."""
         clauses = self._emit(len(self._pending))
         self._pending = ""
+        self._is_untouched = True
         self._first = self._early_first_clause
         return clauses
 
+    def drop_unfinished_word(self) -> str:
+        """Forget the last word of a reply that broke off; gives what was forgotten.
+
+        A word with punctuation behind it is finished; one with nothing before it stays, too.
+        """
+        text = self._pending
+        start = max(text.rfind(white) for white in " \t\n") + 1
+        if not text or not text[-1].isalnum() or (start == 0 and self._is_untouched):
+            return ""
+        self._pending = text[:start].rstrip()
+        return text[start:]
+
     def _emit(self, cut: int) -> list[str]:
+        self._is_untouched = False
         clause = self._pending[:cut].strip()
         self._pending = self._pending[cut:].lstrip()
         if not clause:
@@ -148,6 +163,12 @@ class ClauseSplitter:
             return self._first_clause_min_words
         # "The best way to learn | is to try", but never "That dog | is mine".
         return self._first_clause_min_words + 1 if bare in self._words.copulas else None
+
+
+def ends_sentence(clause: str) -> bool:
+    """Whether a clause that ``ClauseSplitter`` gave is the last of its sentence."""
+    bare = clause.rstrip().rstrip(_CLOSERS)
+    return bare.endswith((".", "…", *_SENTENCE_ENDS, *_WIDE_STOPS))
 
 
 def _ends_sentence(word: str, words: ClauseWords, *, is_first: bool) -> bool:

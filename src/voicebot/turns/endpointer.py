@@ -105,6 +105,8 @@ class Endpointer:
         self._pauses_ms: deque[float] = deque(maxlen=_PAUSES_REMEMBERED)
         self._next_look_ms = 0.0
         self._mergeable_turn: int | None = None
+        self.is_held_open = False
+        """Whether nothing commits the turn, however long the silence, but ``end_turn``."""
 
     @property
     def turn(self) -> int:
@@ -178,15 +180,37 @@ class Endpointer:
         self._state = _State.QUIET
         self._mergeable_turn = None
 
+    def number_turn(self) -> int:
+        """Count a turn that was begun without speech, and give its number.
+
+        Raises:
+            RuntimeError: a turn is open; ``withdraw`` it first.
+        """
+        if self.is_open:
+            raise RuntimeError(f"turn {self._turn} is open")
+        self._mergeable_turn = None
+        self._turn += 1
+        return self._turn
+
+    def end_turn(self) -> list[Decision]:
+        """The user says that they are done: what is open is committed, however short the silence.
+
+        If it has too little speech in it, it is dismissed.
+        """
+        return self._end(CommitReason.SURE)
+
     def end_of_stream(self) -> list[Decision]:
         """No more audio will come: what is open is committed, or dismissed if too short."""
+        return self._end(CommitReason.UNSURE)
+
+    def _end(self, reason: CommitReason) -> list[Decision]:
         if self._state is _State.QUIET:
             return []
         decisions: list[Decision] = []
         if self._state is _State.SPEAKING:
             decisions += self._soft_end()
         if self._state is _State.ENDING:
-            decisions += self._commit(CommitReason.UNSURE)
+            decisions += self._commit(reason)
         return decisions
 
     def _hear_speech(self, end_s: float, bot: BotState) -> list[Decision]:
@@ -206,7 +230,7 @@ class Endpointer:
             self._note_pause(run_start_s)
             self._speech_ms += run_ms
             self._speech_end_s = end_s
-            return [SpeechResumed(self._turn, end_s)]
+            return [SpeechResumed(self._turn, end_s, run_start_s)]
         return [self._start_turn(run_start_s, end_s, bot)]
 
     def _start_turn(self, run_start_s: float, end_s: float, bot: BotState) -> SpeechStarted:
@@ -257,6 +281,8 @@ class Endpointer:
         return [SpeechEnded(self._turn, self._ending, self._now_s, self._speech_end_s)]
 
     def _commit_if_due(self) -> list[Decision]:
+        if self.is_held_open:
+            return []
         if self._run_start_s is not None:  # they may just have begun to speak on
             return []
         wait = self._wait()

@@ -13,7 +13,14 @@ from enum import Enum
 from voicebot.languages import find_language
 from voicebot.text.normalise import normalise_words
 
-__all__ = ["InterruptionRules", "Intrusion", "Verdict", "is_acknowledgement", "judge"]
+__all__ = [
+    "BargeInMode",
+    "InterruptionRules",
+    "Intrusion",
+    "Verdict",
+    "is_acknowledgement",
+    "judge",
+]
 
 _MOST_WORDS = 4
 
@@ -29,6 +36,17 @@ class Verdict(Enum):
     YIELD = "yield"
 
 
+class BargeInMode(Enum):
+    """What the bot does when the user speaks over it."""
+
+    INTERRUPT = "interrupt"
+    """It holds at once, and yields if it was meant."""
+    FINISH_SENTENCE = "finish-sentence"
+    """It speaks on, and if it was meant to the end of its sentence only."""
+    NEVER = "never"
+    """It speaks to the end; what was said is answered afterwards."""
+
+
 @dataclass(frozen=True, slots=True)
 class InterruptionRules:
     """The settings of the decision.
@@ -36,12 +54,14 @@ class InterruptionRules:
     Attributes:
         acknowledgement_max_ms: speech that lasts longer is an interruption, whatever is said.
         go_on_silence_ms: silence before the bot goes on: an "okay" may open a sentence.
+        mode: what the bot does meanwhile, and what it does if it was an interruption.
         language: the language whose acknowledgements count. A word that is none of them, or of
             another language, is an interruption: the bot rather yields.
     """
 
     acknowledgement_max_ms: float = 700.0
     go_on_silence_ms: float = 300.0
+    mode: BargeInMode = BargeInMode.INTERRUPT
     language: str = "en"
 
 

@@ -125,7 +125,9 @@ class _Renderer:
             if silence_s:
                 gap_s = silence_s + (gap_s or 0.0)
             silence_s = 0.0
-            cue = None if turn.into_reply_s is None else ReplyCue(turn.into_reply_s)
+            cue = None
+            if turn.into_reply_s is not None or turn.at_word is not None:
+                cue = ReplyCue(turn.into_reply_s or 0.0, turn.at_word or 0)
             kind = turn.kind or sounding.turn.kind
             yield replace(sounding, turn=replace(sounding.turn, gap_s=gap_s, cue=cue, kind=kind))
         if silence_s:

@@ -97,6 +97,7 @@ class Turn(_Part):
         kind: what sort of turn it is; a clip brings its own.
         after_s: how long after the clip before.
         into_reply_s: instead, so long after the bot's reply to the turn before became audible.
+        at_word: instead, as soon as so many words of that reply have been heard.
     """
 
     clip: str | None = None
@@ -106,14 +107,16 @@ class Turn(_Part):
     kind: str | None = Field(default=None, min_length=1)
     after_s: _Seconds | None = None
     into_reply_s: _Seconds | None = None
+    at_word: int | None = Field(default=None, ge=1, le=1000)
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
         told = (self.clip, self.say, self.sound, self.silence_s)
         if sum(each is not None for each in told) != 1:
             raise ValueError("a turn has one of clip, say, sound, silence_s")
-        if self.after_s is not None and self.into_reply_s is not None:
-            raise ValueError("a turn has after_s or into_reply_s, not both")
+        moments = (self.after_s, self.into_reply_s, self.at_word)
+        if sum(each is not None for each in moments) > 1:
+            raise ValueError("a turn has after_s, into_reply_s or at_word, not both")
         return self
 
 
@@ -134,7 +137,7 @@ class Conversation(_Part):
 
     @model_validator(mode="after")
     def _has_words_to_reply_to(self) -> Self:
-        if self.turns[0].into_reply_s is not None:
+        if self.turns[0].into_reply_s is not None or self.turns[0].at_word is not None:
             raise ValueError("the first turn has no reply to speak into")
         if all(turn.silence_s is not None for turn in self.turns):
             raise ValueError("somebody has to make a sound")

@@ -1,0 +1,1 @@
+"""The conversation on a terminal: a live view with keys, or plain lines."""

@@ -1,0 +1,100 @@
+"""Transcripts: Markdown to read, JSON lines to work with."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from conversations import converse, scripted, speech
+from test_session_interruptions import REPLY, TurnByTurnAsr
+from voicebot.engines.scripted import FailAt, ScriptedLlm
+from voicebot.errors import ConfigError, EngineError
+from voicebot.keeping.transcript import check_transcript_path
+from voicebot.keeping.transcript_keeper import TranscriptKeeper
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Run = Callable[[Any], Any]
+
+
+async def kept(path: Path, *, share: float = 1.0, **options: Any) -> list[Any]:
+    """A conversation with an interruption, a typed line and a repeat, kept in ``path``."""
+    failures: list[Any] = []
+    keeper = TranscriptKeeper(path, on_failure=failures.append)
+    stages = scripted(
+        asr=TurnByTurnAsr("count", "no wait please"),
+        llm=ScriptedLlm({"count": REPLY}, default="fine."),
+    )
+    talk = await converse(
+        [(0.5, speech(1.0)), (3.5, speech(1.2))],
+        stages=options.get("stages", stages),
+        keys=[(8.0, lambda s: s.answer_text("and now?")), (11.0, lambda s: s.repeat())],
+    )
+    for event in talk.events[: round(share * len(talk.events))]:
+        keeper.observe(event)
+    return failures
+
+
+def test_json_lines(virtual_time: Run, tmp_path: Path) -> None:
+    path = tmp_path / "talk.jsonl"
+    assert virtual_time(kept(path)) == []
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert [row["user"] for row in rows] == ["count", "no wait please", "and now?", ""]
+    assert [row["outcome"] for row in rows] == ["answered"] * 3 + ["repeated"]
+    assert [row["typed"] for row in rows] == [False, False, True, False]
+    assert f"{rows[0]['bot']} {rows[0]['unheard']}" == REPLY
+    assert rows[1]["unheard"] == ""
+    assert all(row["voice_to_voice_ms"] > 0 for row in rows)
+    assert rows[0]["at"] < rows[1]["at"]
+
+
+def test_markdown(virtual_time: Run, tmp_path: Path) -> None:
+    path = tmp_path / "talk.MD"
+    virtual_time(kept(path))
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("# Conversation of ")
+    assert "**You:** count  \n**Bot:** one two" in text
+    assert "*(interrupted)*" in text
+    assert "**You (typed):** and now?  \n**Bot:** fine.\n" in text
+    assert "*(said again)*  \n**Bot:** fine." in text
+
+
+def test_a_conversation_that_breaks_off_keeps_what_was_over(
+    virtual_time: Run, tmp_path: Path
+) -> None:
+    path = tmp_path / "talk.jsonl"
+    virtual_time(kept(path, share=0.5))
+    assert 1 <= len(path.read_text(encoding="utf-8").splitlines()) < 4
+
+
+def test_another_conversation_is_added(virtual_time: Run, tmp_path: Path) -> None:
+    path = tmp_path / "talk.md"
+    path.write_text("mine\n", encoding="utf-8")
+    virtual_time(kept(path))
+    assert path.read_text(encoding="utf-8").startswith("mine\n# Conversation of")
+
+
+def test_a_failure_is_in_it(virtual_time: Run, tmp_path: Path) -> None:
+    path = tmp_path / "talk.md"
+    stages = scripted(llm=ScriptedLlm(fail_at=FailAt(1, EngineError("it broke"))))
+    virtual_time(kept(path, stages=stages))
+    assert "*(it broke)*" in path.read_text(encoding="utf-8")
+
+
+def test_a_file_that_cannot_be_written_costs_no_more_than_itself(
+    virtual_time: Run, tmp_path: Path
+) -> None:
+    failures = virtual_time(kept(tmp_path / "gone" / "talk.md"))
+    assert len(failures) == 1
+    assert "cannot be written" in str(failures[0])
+
+
+@pytest.mark.parametrize("name", ["talk.txt", "talk", "gone/talk.md"])
+def test_a_useless_path_is_found_out_before(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError):
+        check_transcript_path(tmp_path / name)
+    check_transcript_path(tmp_path / "talk.md")
