@@ -13,7 +13,8 @@ import pytest
 
 from mqtt_facts import FakeKiosk, a_closed_turn
 from voicebot.config import MqttSettings
-from voicebot.errors import ConfigError, OutputError
+from voicebot.errors import ConfigError, EngineError, OutputError
+from voicebot.events import StageFellBack, StageRecovered
 from voicebot.mqtt import bridge as bridge_module
 from voicebot.mqtt.bridge import MqttBridge
 from voicebot.mqtt.connection import broker_address, connection_problem
@@ -121,6 +122,19 @@ def test_a_fact_that_cannot_be_told_ends_nothing(
 
     virtual_time(main())
     assert caplog.text.count("a fact could not be told") == 1
+
+
+def test_a_stage_that_falls_back_is_told_to_staff(tmp_path: Path, virtual_time: Run) -> None:
+    async def main() -> None:
+        bridge = new_bridge(tmp_path, FakeKiosk())
+        bridge.observe(StageFellBack("synthesis", "espeak", EngineError("no server")))
+        bridge.observe(StageRecovered("synthesis"))
+        kinds = [json.loads(one)["kind"] for one in bridge._notices]
+        assert kinds == ["stage_fell_back", "stage_recovered"]
+        assert "espeak: no server" in bridge._notices[0]
+        bridge._outbox.close()
+
+    virtual_time(main())
 
 
 def test_what_nobody_fetches_is_bounded_and_counted(tmp_path: Path, virtual_time: Run) -> None:

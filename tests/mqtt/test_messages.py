@@ -18,10 +18,14 @@ from voicebot.events import (
     ClauseSpoken,
     CommitReason,
     Outcome,
+    ReplyFinishing,
     ReplyHeld,
+    ReplyRepeated,
     ReplyResumed,
+    ReplyStopped,
     SpeechStarted,
     StageFailed,
+    TextEntered,
     TurnCommitted,
 )
 from voicebot.mqtt.backoff import Backoff
@@ -280,6 +284,13 @@ def test_the_state_follows_a_conversation() -> None:
         (a_closed_turn(2, outcome=Outcome.ACKNOWLEDGED), "listening"),
         (ReplyResumed(1, 3.5), "speaking"),
         (a_closed_turn(1), "idle"),
+        (TextEntered(3, 9.0, "hello"), "thinking"),
+        (ClauseSpoken(3, "Hello.", 9.5), "speaking"),
+        (ReplyStopped(3, 9.7), "speaking"),
+        (a_closed_turn(3), "idle"),
+        (ReplyRepeated(4, 3), "thinking"),
+        (ReplyFinishing(4, 11.0), "speaking"),
+        (a_closed_turn(4, outcome=Outcome.REPEATED), "idle"),
     ]
     for event, state in story:
         assert follower.follow(event).value == state, event

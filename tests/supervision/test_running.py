@@ -83,9 +83,11 @@ def test_a_thread_that_hangs_is_left_behind(caplog: pytest.LogCaptureFixture) ->
         return made[-1]
 
     async def main() -> None:
+        chosen = factories(voice)
         async with running_supervised_stages(
-            factories(voice), SupervisionSettings(), stage_timeout_s=0.4, notify=facts.append
+            chosen, SupervisionSettings(), stage_timeout_s=0.4, notify=facts.append
         ) as stages:
+            assert stages.fallbacks is chosen.fallbacks
             assert await stages.vad.probability(HALF_A_FRAME) == 0.25
             assert await stages.turn_detector.completion(HALF_A_FRAME) == 0.5
             stages.asr.start(lambda _: None)

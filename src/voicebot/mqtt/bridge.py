@@ -24,7 +24,7 @@ import psutil
 from voicebot import __version__
 from voicebot.config import Settings
 from voicebot.errors import ConfigError, OutputError, VoicebotError
-from voicebot.events import TurnClosed
+from voicebot.events import StageFellBack, StageRecovered, TurnClosed
 from voicebot.mqtt.backoff import Backoff
 from voicebot.mqtt.commands import CommandDroppedError, CommandRefusedError, parse_command
 from voicebot.mqtt.connection import broker_address, connected, connection_problem
@@ -171,6 +171,11 @@ class MqttBridge:
         if self._follower.follow(event) is not before:
             self._news.set()
         self._health.observe(event)
+        if isinstance(event, StageFellBack):
+            line = f"the {event.stage} stage goes on with {event.fallback}: {event.error}"
+            self.tell_notice("stage_fell_back", line)
+        elif isinstance(event, StageRecovered):
+            self.tell_notice("stage_recovered", f"the first engine of {event.stage} works again")
         if not isinstance(event, TurnClosed):
             return
         facts = turn_facts(

@@ -7,7 +7,7 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from voicebot.events import BargedIn, StageFailed
+from voicebot.events import BargedIn, StageFailed, StageFellBack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,7 +97,7 @@ class HealthKeeper:
         """Count what is no turn."""
         if isinstance(event, BargedIn):
             self._interruptions += 1
-        elif isinstance(event, StageFailed):
+        elif isinstance(event, StageFailed | StageFellBack):
             self._stage_failures += 1
             self.note_error(str(event.error))
 

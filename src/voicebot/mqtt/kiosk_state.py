@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 from voicebot.events import (
     BargedIn,
     ClauseSpoken,
+    ReplyFinishing,
     ReplyHeld,
+    ReplyRepeated,
     ReplyResumed,
     SpeechResumed,
     SpeechStarted,
+    TextEntered,
     TurnClosed,
     TurnCommitted,
 )
@@ -46,9 +49,12 @@ class StateFollower:
                 self.state = KioskState.LISTENING
             case SpeechResumed() | ReplyHeld() | BargedIn():
                 self.state = KioskState.LISTENING
+            case TextEntered(turn=turn) | ReplyRepeated(turn=turn):
+                self._open_turns.add(turn)
+                self.state = KioskState.THINKING
             case TurnCommitted():
                 self.state = KioskState.THINKING
-            case ClauseSpoken() | ReplyResumed():
+            case ClauseSpoken() | ReplyResumed() | ReplyFinishing():
                 self.state = KioskState.SPEAKING
             case TurnClosed(turn=turn):
                 self._open_turns.discard(turn)

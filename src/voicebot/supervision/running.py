@@ -156,6 +156,7 @@ async def running_supervised_stages(
             asr=SupervisedAsr(asr),  # type: ignore[arg-type]
             llm=SupervisedLlm(llm),  # type: ignore[arg-type]
             tts=SupervisedTts(tts),  # type: ignore[arg-type]
+            fallbacks=factories.fallbacks,
         )
     finally:
         await asyncio.gather(*(supervisor.close() for supervisor in supervisors))
