@@ -97,30 +97,24 @@ def _topics(context: CliContext) -> Topics:
 
 
 async def _try(context: CliContext, turns: int, listen_s: float) -> None:
-    from voicebot.mqtt.bridge import MqttBridge  # noqa: PLC0415 (start-up time)
+    from voicebot.mqtt.bridge import running_bridge  # noqa: PLC0415 (start-up time)
     from voicebot.mqtt.demo import DemoControls, scripted_conversation  # noqa: PLC0415
-
-    chosen = context.settings.mqtt
-    if not chosen.host:
-        raise ConfigError("mqtt.host is not set", "give it, as with --set mqtt.host=localhost")
 
     def tell(line: str) -> None:
         context.console.print(line, markup=False, soft_wrap=True)
 
-    controls = DemoControls(tell, lambda state: bridge.tell_controls(state))  # noqa: PLW0108 - made below
-    bridge = MqttBridge(chosen, controls)
-    bridge.tell_controls(controls.state)
-    running = asyncio.create_task(bridge.run())
-    try:
+    controls = DemoControls(tell)
+    async with running_bridge(context.settings.mqtt, controls) as bridge:
+        if bridge is None:
+            raise ConfigError("mqtt.host is not set", "give it, as with --set mqtt.host=localhost")
+        controls.changed = bridge.tell_controls
+        bridge.tell_controls(controls.state)
         await _connection(bridge)
         tell(f"connected; topics begin with {bridge.topics.base}")
         await scripted_conversation(turns, bridge.observe)
         await asyncio.sleep(max(_LINGER_S, listen_s))
         left = bridge.outbox_counts.waiting + bridge.turns_in_memory
         tell(f"{turns} turns held; {left} wait in the outbox")
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 async def _connection(bridge: MqttBridge) -> None:

@@ -14,7 +14,7 @@ import random
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
@@ -49,7 +49,7 @@ from voicebot.mqtt.topics import COMMAND_QOS, TOPIC_TABLE, Topic, Topics
 from voicebot.telemetry.turn_facts import turn_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     import aiomqtt
 
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from voicebot.mqtt.connection import BrokerAddress
     from voicebot.mqtt.controls import ControlsState, KioskControls
 
-__all__ = ["BridgeCounts", "MqttBridge"]
+__all__ = ["BridgeCounts", "MqttBridge", "running_bridge"]
 
 ResultT = TypeVar("ResultT")
 
@@ -519,6 +519,33 @@ class MqttBridge:
             self._health.commands["done" if error is None else "failed"] += 1
             payload = reply_payload(command.name, command.id, error=error, result=result)
             self._say_soon(self._replies, payload, _REPLIES_MAX)
+
+
+@asynccontextmanager
+async def running_bridge(
+    settings: MqttSettings, controls: KioskControls, *, underruns: Callable[[], int] = lambda: 0
+) -> AsyncIterator[MqttBridge | None]:
+    """A bridge that runs until the context is left; None where ``mqtt.host`` is empty.
+
+    Args:
+        settings: broker, topics, limits.
+        controls: what carries out commands.
+        underruns: tells how often the loudspeaker ran dry.
+
+    Raises:
+        ConfigError: aiomqtt is not installed, the password is missing, a certificate is unusable.
+        OutputError: the outbox cannot be opened.
+    """
+    if not settings.host:
+        yield None
+        return
+    bridge = MqttBridge(settings, controls, underruns=underruns)
+    running = asyncio.create_task(bridge.run())
+    try:
+        yield bridge
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 def _first(error: BaseException | None) -> BaseException | None:

@@ -39,19 +39,20 @@ class DemoControls:
 
     Args:
         tell: takes a line for each command.
-        changed: takes how the kiosk would be set then.
+
+    Attributes:
+        state: how a kiosk would be set by now.
+        changed: takes it when it changes.
     """
 
-    def __init__(
-        self, tell: Callable[[str], None], changed: Callable[[ControlsState], None]
-    ) -> None:
+    def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
-        self._changed = changed
+        self.changed: Callable[[ControlsState], None] = lambda _: None
         self.state = ControlsState(muted=False, volume_percent=70, profile="embedded")
 
     def _set(self, *, muted: bool, volume_percent: int, profile: str) -> None:
         self.state = ControlsState(muted, volume_percent, profile)
-        self._changed(self.state)
+        self.changed(self.state)
 
     async def say(self, text: str) -> None:
         """Tell it."""
