@@ -788,7 +788,7 @@ class SupervisionSettings(_Section):
         ge=0.2,
         le=600.0,
         description="A stage that gives no sign of life for this long, and for five times its own "
-        "slowest step of late, is replaced; reply.stage_timeout_s at most.",
+        "slowest answer of late, is replaced; after reply.stage_timeout_s in any case.",
     )
     failures_in_a_row: int = Field(
         default=2, ge=1, le=100, description="So many failures in a row replace a stage's engine."
