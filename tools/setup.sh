@@ -77,12 +77,16 @@ ensure_portaudio() {
         say "Going on without PortAudio: no microphone or loudspeaker until it is installed."
 }
 
-# The broker is for the tests of the message bus only: without it they are skipped.
-ensure_mosquitto() {
+# What some tests try the program against. Without it they are skipped, and say so.
+ensure_test_tools() {
     [ "$(uname -s)" = Linux ] || return 0
-    PATH="$PATH:/usr/sbin" command -v mosquitto >/dev/null 2>&1 && return 0
-    install_system_packages mosquitto ||
-        say "Going on without Mosquitto: the tests of the message bus will be skipped."
+    local missing=()
+    command -v pulseaudio >/dev/null 2>&1 && command -v pactl >/dev/null 2>&1 ||
+        missing+=(pulseaudio pulseaudio-utils libasound2-plugins)
+    PATH="$PATH:/usr/sbin" command -v mosquitto >/dev/null 2>&1 || missing+=(mosquitto)
+    command -v chromium >/dev/null 2>&1 || missing+=(chromium)
+    [ ${#missing[@]} -eq 0 ] || install_system_packages "${missing[@]}" ||
+        say "Going on without them: the tests that need them are skipped."
 }
 
 setup() {
@@ -94,7 +98,7 @@ setup() {
     fi
     "$venv/bin/python" -c 'import pip' 2>/dev/null || make_environment
     ensure_portaudio
-    [ "$extra" != dev ] || ensure_mosquitto
+    [ "$extra" != dev ] || ensure_test_tools
     say "Installing Python packages into $venv (the first time this takes a minute or two)"
     local pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
     if ! "$venv/bin/python" -c 'import torch' 2>/dev/null; then

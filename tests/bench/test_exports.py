@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 from factories import a_realistic_run, a_run, a_turn
 
 from voicebot.bench.chrome_trace import trace_of, write_trace
+from voicebot.bench.files import write_text_atomically
 from voicebot.bench.markdown_report import markdown_of
 from voicebot.bench.record import Span
 from voicebot.bench.turn_rows import COLUMNS, csv_of
@@ -94,3 +97,15 @@ def test_a_trace_of_many_turns_is_json_whatever_they_said() -> None:
     assert json.loads(json.dumps(trace)) == trace
     times = [event["ts"] for event in trace["traceEvents"] if event["ph"] == "X"]
     assert len(times) >= 30
+
+
+def test_a_device_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text(encoding="utf-8")))
+    reader.start()
+    write_text_atomically(pipe, "figures\n")
+    reader.join(timeout=5.0)
+    assert read == ["figures\n"]
+    assert pipe.is_fifo()

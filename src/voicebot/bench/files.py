@@ -24,6 +24,10 @@ def write_text_atomically(path: Path, text: str) -> None:
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        if path.exists() and not path.is_file():
+            # A device or a pipe, as /dev/stdout is: a file must not take its place.
+            path.write_text(text, encoding="utf-8", newline="\n")
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with beside.open("w", encoding="utf-8", newline="\n") as file:
