@@ -16,7 +16,14 @@ from pathlib import Path
 from typing import Annotated, Literal, Self, get_args, get_origin
 
 import annotated_types
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from voicebot.languages import LANGUAGES
@@ -32,6 +39,7 @@ __all__ = [
     "AudioSettings",
     "BenchSettings",
     "ChatSettings",
+    "KioskSettings",
     "LlmSettings",
     "ModelsSettings",
     "MqttSettings",
@@ -848,6 +856,73 @@ class SupervisionSettings(_Section):
     )
 
 
+class KioskSettings(_Section):
+    """The kiosk's page and its server."""
+
+    host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        max_length=255,
+        description="The address at which the page is served; others than this machine's own need "
+        "token_variable.",
+    )
+    port: int = Field(default=8765, ge=0, le=65_535, description="Its port; 0 takes a free one.")
+    allowed_hosts: str = Field(
+        default="",
+        description="Further names under which the page may be opened, with commas between, such "
+        "as kiosk.local.",
+    )
+    token_variable: str = Field(
+        default="",
+        description="The environment variable that holds the token of at least 16 characters; it "
+        "opens the technician's view, and the page itself where others can reach it.",
+    )
+    audio: Literal["browser", "card"] = Field(
+        default="browser",
+        description="What is microphone and loudspeaker: the page's browser, or the sound card of "
+        "this machine.",
+    )
+    start: Literal["touch", "speech"] = Field(
+        default="touch",
+        description="What begins a conversation: a touch, or speech, so that the microphone is "
+        "always on.",
+    )
+    touch: Literal["tap", "hold"] = Field(
+        default="tap",
+        description="A tap switches the microphone on and off, or it is on while the page is held.",
+    )
+    title: str = Field(
+        default="",
+        max_length=80,
+        description="What the page says to invite; empty is the language's own words.",
+    )
+    examples: str = Field(
+        default="",
+        max_length=1000,
+        description="Questions that the page suggests, with | between; empty is its own.",
+    )
+    languages: str = Field(
+        default="",
+        description="Further languages that a visitor may choose, with commas between, such as "
+        "de,fr.",
+    )
+    theme: Literal["auto", "light", "dark"] = Field(
+        default="auto", description="The page's colours; auto follows the browser's setting."
+    )
+    forget_after_s: float = Field(
+        default=45.0,
+        ge=5.0,
+        le=3600.0,
+        description="After so long without a word a conversation is over and forgotten.",
+    )
+    keep_seat_s: float = Field(
+        default=15.0,
+        ge=0.0,
+        le=600.0,
+        description="So long a page that was cut off finds its conversation again.",
+    )
+
+
 class Settings(_Section):
     """Everything that can be set.
 
@@ -879,6 +954,7 @@ class Settings(_Section):
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     mqtt: MqttSettings = Field(default_factory=MqttSettings)
     supervision: SupervisionSettings = Field(default_factory=SupervisionSettings)
+    kiosk: KioskSettings = Field(default_factory=KioskSettings)
 
 
 @dataclass(frozen=True, slots=True)

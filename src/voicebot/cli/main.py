@@ -52,6 +52,7 @@ class Subcommand:
 
 SUBCOMMANDS: Mapping[str, Subcommand] = {
     "chat": Subcommand("voicebot.cli.chat:chat_command", "Talk with the bot."),
+    "kiosk": Subcommand("voicebot.cli.kiosk:kiosk_command", "Serve the page that talks."),
     "bench": Subcommand("voicebot.cli.bench:bench_command", "Measure how fast it answers."),
     "acoustic": Subcommand(
         "voicebot.cli.acoustic:acoustic_command", "Measure it at the sound card."
