@@ -44,10 +44,12 @@ __all__ = [
     "KnowledgeSettings",
     "LlmSettings",
     "ModelsSettings",
+    "MqttSettings",
     "ReplySettings",
     "ServersSettings",
     "SettingSpec",
     "Settings",
+    "SupervisionSettings",
     "TelemetrySettings",
     "TtsSettings",
     "TurnsSettings",
@@ -75,6 +77,12 @@ def _default_models_dir() -> Path:
     from voicebot.models.store import default_models_dir  # noqa: PLC0415 (breaks no --help)
 
     return default_models_dir()
+
+
+def _state_file(name: str) -> Path:
+    import platformdirs  # noqa: PLC0415 (only where a default is asked for)
+
+    return platformdirs.user_state_path("voicebot") / name
 
 
 @dataclass(frozen=True, slots=True)
@@ -803,6 +811,147 @@ class TelemetrySettings(_Section):
     )
 
 
+class MqttSettings(_Section):
+    """The message bus: what a kiosk tells a broker, and which commands it takes from it."""
+
+    host: str = Field(
+        default="",
+        max_length=255,
+        description="The MQTT broker (version 5), by name or address; empty uses none.",
+    )
+    port: int = Field(
+        default=0, ge=0, le=65_535, description="Its port; 0 is 8883 with tls and 1883 without."
+    )
+    tls: bool = Field(
+        default=False,
+        description="Encrypt the connection and check the broker's certificate and name.",
+    )
+    ca_file: _UserPath | None = Field(
+        default=None,
+        description="With tls: the certificates (PEM) to trust; none is those of the system.",
+    )
+    client_certificate_file: _UserPath | None = Field(
+        default=None, description="With tls: the certificate (PEM) that this kiosk shows."
+    )
+    client_key_file: _UserPath | None = Field(
+        default=None,
+        description="With tls: the private key of client_certificate_file, without a passphrase.",
+    )
+    user: str = Field(default="", max_length=255, description="The user's name; empty is nobody.")
+    password_variable: str = Field(
+        default="",
+        pattern="^([A-Za-z_][A-Za-z0-9_]*)?$",
+        description="The environment variable that holds the user's password.",
+    )
+    prefix: str = Field(
+        default="voicebot",
+        pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$",
+        max_length=100,
+        description="What all topics begin with.",
+    )
+    kiosk_id: str = Field(
+        default="kiosk",
+        pattern="^[A-Za-z0-9_-]{1,64}$",
+        description="This kiosk's name in the topics, behind the prefix; one for each kiosk.",
+    )
+    discovery_prefix: str = Field(
+        default="homeassistant",
+        pattern=r"^([A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*)?$",
+        max_length=100,
+        description="Where Home Assistant looks for devices; empty announces none.",
+    )
+    transcripts: bool = Field(
+        default=False, description="Publish what was said; figures alone otherwise."
+    )
+    logs: Literal["off", "warning", "info"] = Field(
+        default="warning", description="From which level on lines of the log are published."
+    )
+    health_every_s: float = Field(
+        default=30.0, ge=1.0, le=3600.0, description="Time between two messages on health."
+    )
+    commands_per_minute: int = Field(
+        default=60, ge=1, le=6000, description="More commands than this are refused."
+    )
+    outbox_file: _UserPath = Field(
+        default_factory=lambda: _state_file("mqtt-outbox.sqlite"),
+        description="Where the figures of turns wait for the broker.",
+    )
+    outbox_max_turns: int = Field(
+        default=10_000,
+        ge=1,
+        le=10_000_000,
+        description="So many turns wait at most; the oldest go first, and are counted.",
+    )
+
+
+class SupervisionSettings(_Section):
+    """What keeps an unattended kiosk going."""
+
+    stuck_after_s: float = Field(
+        default=1.5,
+        ge=0.2,
+        le=600.0,
+        description="A stage that gives no sign of life for this long, and for five times its own "
+        "slowest answer of late, is replaced; after reply.stage_timeout_s in any case.",
+    )
+    failures_in_a_row: int = Field(
+        default=2, ge=1, le=100, description="So many failures in a row replace a stage's engine."
+    )
+    restarts_per_hour: int = Field(
+        default=20,
+        ge=1,
+        le=10_000,
+        description="A stage that would be replaced more often asks for a new process instead.",
+    )
+    hung_threads_max: int = Field(
+        default=3,
+        ge=1,
+        le=100,
+        description="So many threads of stuck engines may be left behind; one more asks for a new "
+        "process.",
+    )
+    spares: bool = Field(
+        default=False,
+        description="Keep a second engine of each stage loaded, so that replacing one takes no "
+        "loading; needs twice the memory.",
+    )
+    dead_microphone_s: float = Field(
+        default=10.0,
+        ge=1.0,
+        le=3600.0,
+        description="A microphone that delivers nothing, or digital silence, for this long is "
+        "dead.",
+    )
+    memory_max_mib: int = Field(
+        default=0,
+        ge=0,
+        le=10_000_000,
+        description="With more memory in use than this a new process is asked for when nobody is "
+        "talking; 0 is no limit.",
+    )
+    disk_free_min_mib: int = Field(
+        default=200,
+        ge=0,
+        le=10_000_000,
+        description="With less free disk than this a warning is given and old logs are removed.",
+    )
+    loop_stall_ms: int = Field(
+        default=200,
+        ge=10,
+        le=60_000,
+        description="An event loop that is late by more than this is told of.",
+    )
+    log_file: _UserPath | None = Field(
+        default=None, description="A log that rotates; none writes no file."
+    )
+    log_max_mib: float = Field(
+        default=5.0, ge=0.01, le=10_000.0, description="A log file that is larger is put aside."
+    )
+    log_files: int = Field(
+        default=5, ge=1, le=1000, description="So many log files that were put aside are kept."
+    )
+
+
 class KioskSettings(_Section):
     """The kiosk's page and its server."""
 
@@ -901,6 +1050,8 @@ class Settings(_Section):
     chat: ChatSettings = Field(default_factory=ChatSettings)
     bench: BenchSettings = Field(default_factory=BenchSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
+    mqtt: MqttSettings = Field(default_factory=MqttSettings)
+    supervision: SupervisionSettings = Field(default_factory=SupervisionSettings)
     kiosk: KioskSettings = Field(default_factory=KioskSettings)
 
 

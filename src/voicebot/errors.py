@@ -16,7 +16,8 @@
     ├── EngineError              a stage failed while it worked
     │   └── EngineStuckError     a stage gave no sign of life in its time
     ├── KnowledgeError           a folder of knowledge, or the guard's lists, cannot be read
-    └── OutputError              results cannot be written
+    ├── OutputError              results cannot be written
+    └── NewProcessWantedError    exit code 75: only a new process helps
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ __all__ = [
     "ModelFetchError",
     "ModelMissingError",
     "ModelUnsafeError",
+    "NewProcessWantedError",
     "OutputError",
     "VoicebotError",
     "as_expected",
@@ -120,6 +122,12 @@ class KnowledgeError(VoicebotError):
 
 class OutputError(VoicebotError):
     """Results cannot be written."""
+
+
+class NewProcessWantedError(VoicebotError):
+    """Only a new process helps: too many threads hang, or too much memory is in use."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h: try again
 
 
 def as_expected(error: BaseException, what: str) -> VoicebotError:
