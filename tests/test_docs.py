@@ -43,6 +43,10 @@ def test_the_tables_of_models_are_current(write_docs: ModuleType) -> None:
     assert documented == write_docs.model_tables(), RUN_AGAIN
 
 
+def test_the_tables_of_topics_and_commands_are_current(write_docs: ModuleType) -> None:
+    assert write_docs.between_markers(page("mqtt.md")) == write_docs.mqtt_tables(), RUN_AGAIN
+
+
 @pytest.mark.parametrize("key", setting_specs())
 def test_every_setting_is_documented(key: str) -> None:
     section, _, name = key.rpartition(".")

@@ -1,4 +1,4 @@
-"""Write the generated parts of docs/configuration.md, docs/cli.md and docs/model-table.md.
+"""Write the generated parts of docs/configuration.md, cli.md, model-table.md and mqtt.md.
 
 Only the text between the markers is replaced; the rest is written by hand. A test fails while a
 page is not what this would write.
@@ -17,6 +17,8 @@ from voicebot.cli.main import SUBCOMMANDS, voicebot_group
 from voicebot.config import Settings, setting_specs
 from voicebot.models.estimate import readable_bytes, table_estimate
 from voicebot.models.registry import MODELS, HubSource, profiles_of
+from voicebot.mqtt.commands import command_table
+from voicebot.mqtt.topics import Topics, topic_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +31,7 @@ __all__ = [
     "command_exists",
     "help_pages",
     "model_tables",
+    "mqtt_tables",
     "option_tables",
     "write_pages",
 ]
@@ -102,6 +105,13 @@ def _model_row(model: Model) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def mqtt_tables() -> str:
+    """Markdown: every topic, with the default prefix and kiosk, and every command."""
+    mqtt = Settings().mqtt
+    topics = Topics(mqtt.prefix, mqtt.kiosk_id, mqtt.discovery_prefix)
+    return f"## Topics\n\n{topic_table(topics)}\n\n## Commands\n\n{command_table()}"
+
+
 def command_exists(name: str) -> bool:
     """Whether the module of the subcommand ``name`` is there."""
     module_name = SUBCOMMANDS[name].target.partition(":")[0]
@@ -149,6 +159,7 @@ def write_pages() -> None:
         ("configuration.md", option_tables()),
         ("cli.md", help_text),
         ("model-table.md", model_tables()),
+        ("mqtt.md", mqtt_tables()),
     ):
         path = DOCS / file_name
         before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)

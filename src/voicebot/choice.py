@@ -27,10 +27,13 @@ __all__ = [
     "StageChoice",
     "check_roles",
     "choose_profile",
+    "chosen_encoder",
+    "guard_is_on",
     "is_path",
     "look_around",
 ]
 
+_ENCODER = "all-minilm-l6-v2"
 _ROLES: Mapping[str, str] = MappingProxyType(
     {"asr": "recogniser", "llm": "language model", "tts": "voice"}
 )
@@ -88,6 +91,7 @@ class ChosenProfile:
         asr_fallback: the recogniser that goes on when the first fails, if any.
         llm_fallback: likewise, the language model.
         tts_fallback: likewise, the synthesiser.
+        encoder: the registry's name of the sentence encoder, if knowledge or the guard needs it.
     """
 
     name: str
@@ -99,6 +103,7 @@ class ChosenProfile:
     asr_fallback: StageChoice | None = None
     llm_fallback: StageChoice | None = None
     tts_fallback: StageChoice | None = None
+    encoder: str = ""
 
     @property
     def model_names(self) -> dict[str, str]:
@@ -108,7 +113,8 @@ class ChosenProfile:
     @property
     def models(self) -> tuple[str, ...]:
         """The models that must be here, in the order of the conversation."""
-        return (*SENSES, *self.models_of("asr", "llm", "tts"))
+        encoder = (self.encoder,) if self.encoder else ()
+        return (*SENSES, *self.models_of("asr", "llm", "tts"), *encoder)
 
     def models_of(self, *roles: SpokenRole) -> tuple[str, ...]:
         """The models that the stages of ``roles`` and their fallbacks need here."""
@@ -191,8 +197,26 @@ def choose_profile(settings: Settings, surroundings: Surroundings | None = None)
         asr_fallback=_fallback("asr", settings.asr, language),
         llm_fallback=_fallback("llm", settings.llm, language),
         tts_fallback=_fallback("tts", settings.tts, language),
+        encoder=chosen_encoder(settings),
     )
     return replace(chosen, warnings=_check_language(chosen, language))
+
+
+def chosen_encoder(settings: Settings) -> str:
+    """The sentence encoder that the settings call for; empty if none is needed or none fits.
+
+    The encoder knows English; for other languages texts are compared by their spelling.
+    """
+    needed = settings.knowledge.folder is not None or (
+        guard_is_on(settings) and settings.guard.classifier
+    )
+    return _ENCODER if needed and settings.language in MODELS[_ENCODER].languages else ""
+
+
+def guard_is_on(settings: Settings) -> bool:
+    """Whether anything is to be checked: the guard is enabled, or has a list."""
+    guard = settings.guard
+    return guard.enabled or guard.words_file is not None or guard.topics_file is not None
 
 
 def is_path(model: str) -> bool:

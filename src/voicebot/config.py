@@ -39,13 +39,17 @@ __all__ = [
     "AudioSettings",
     "BenchSettings",
     "ChatSettings",
+    "GuardSettings",
     "KioskSettings",
+    "KnowledgeSettings",
     "LlmSettings",
     "ModelsSettings",
+    "MqttSettings",
     "ReplySettings",
     "ServersSettings",
     "SettingSpec",
     "Settings",
+    "SupervisionSettings",
     "TelemetrySettings",
     "TtsSettings",
     "TurnsSettings",
@@ -73,6 +77,12 @@ def _default_models_dir() -> Path:
     from voicebot.models.store import default_models_dir  # noqa: PLC0415 (breaks no --help)
 
     return default_models_dir()
+
+
+def _state_file(name: str) -> Path:
+    import platformdirs  # noqa: PLC0415 (only where a default is asked for)
+
+    return platformdirs.user_state_path("voicebot") / name
 
 
 @dataclass(frozen=True, slots=True)
@@ -595,6 +605,100 @@ class ReplySettings(_Section):
     )
 
 
+class KnowledgeSettings(_Section):
+    """What the bot knows beyond its language model; off by default. See docs/knowledge.md."""
+
+    folder: _UserPath | None = Field(
+        default=None,
+        description="A folder of Markdown, text and CSV (question,answer) files to answer from.",
+    )
+    only: bool = Field(
+        default=False,
+        description="Say so where the folder has nothing on a question; false lets the language "
+        "model answer freely.",
+    )
+    loose: Literal["ground", "quote"] = Field(
+        default="ground",
+        description="What becomes of a match that is not sure: ground shows the passage to the "
+        "language model, quote speaks it as it stands, if it is short.",
+    )
+    passages: int = Field(
+        default=1,
+        ge=1,
+        le=5,
+        description="How many passages the language model is shown; small models are confused by "
+        "more than one.",
+    )
+    sure_question: float | None = Field(
+        default=None,
+        ge=0.0,
+        le=2.0,
+        description="From this likeness (a cosine) on, a question-answer pair's answer is spoken "
+        "without the language model; 2 is never, none is what was calibrated.",
+    )
+    sure_passage: float | None = Field(
+        default=None,
+        ge=0.0,
+        le=2.0,
+        description="The same for a short passage that is no pair; 2 is never, none is what was "
+        "calibrated.",
+    )
+    margin: float | None = Field(
+        default=None,
+        ge=0.0,
+        le=1.0,
+        description="A sure match is liker by this than the next one; none is what was calibrated.",
+    )
+    loose_score: float | None = Field(
+        default=None,
+        ge=0.0,
+        le=1.0,
+        description="Below this likeness a passage is no match at all; none is what was "
+        "calibrated.",
+    )
+    poll_s: float = Field(
+        default=2.0, ge=0.1, le=3600.0, description="How often the folder is looked at for changes."
+    )
+    cache_dir: _UserPath | None = Field(
+        default=None,
+        description="Where vectors of passages, and of the guard's examples, are kept; none is the "
+        "user's cache folder.",
+    )
+
+
+class GuardSettings(_Section):
+    """What the bot will not say or do; off by default. See docs/guard.md."""
+
+    enabled: bool = Field(
+        default=False, description="Check the user's words and the bot's clauses."
+    )
+    words_file: _UserPath | None = Field(
+        default=None,
+        description="A UTF-8 file of words and phrases that are neither answered nor spoken, one a "
+        "line.",
+    )
+    topics_file: _UserPath | None = Field(
+        default=None,
+        description="A TOML file of topics that are neither answered nor spoken: a table each, "
+        "with examples.",
+    )
+    classifier: bool = Field(
+        default=True,
+        description="Compare sentences with examples; false leaves the word lists alone.",
+    )
+    self_harm_text: str = Field(
+        default="",
+        max_length=1000,
+        description="What is said to words of self-harm, such as whom to call here; empty is the "
+        "language's.",
+    )
+    emergency_text: str = Field(
+        default="",
+        max_length=1000,
+        description="What is said to words of an emergency; empty is the language's.",
+    )
+
+
 class ServersSettings(_Section):
     """How servers are waited for, and when an engine that failed is tried again."""
 
@@ -707,6 +811,147 @@ class TelemetrySettings(_Section):
     )
 
 
+class MqttSettings(_Section):
+    """The message bus: what a kiosk tells a broker, and which commands it takes from it."""
+
+    host: str = Field(
+        default="",
+        max_length=255,
+        description="The MQTT broker (version 5), by name or address; empty uses none.",
+    )
+    port: int = Field(
+        default=0, ge=0, le=65_535, description="Its port; 0 is 8883 with tls and 1883 without."
+    )
+    tls: bool = Field(
+        default=False,
+        description="Encrypt the connection and check the broker's certificate and name.",
+    )
+    ca_file: _UserPath | None = Field(
+        default=None,
+        description="With tls: the certificates (PEM) to trust; none is those of the system.",
+    )
+    client_certificate_file: _UserPath | None = Field(
+        default=None, description="With tls: the certificate (PEM) that this kiosk shows."
+    )
+    client_key_file: _UserPath | None = Field(
+        default=None,
+        description="With tls: the private key of client_certificate_file, without a passphrase.",
+    )
+    user: str = Field(default="", max_length=255, description="The user's name; empty is nobody.")
+    password_variable: str = Field(
+        default="",
+        pattern="^([A-Za-z_][A-Za-z0-9_]*)?$",
+        description="The environment variable that holds the user's password.",
+    )
+    prefix: str = Field(
+        default="voicebot",
+        pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$",
+        max_length=100,
+        description="What all topics begin with.",
+    )
+    kiosk_id: str = Field(
+        default="kiosk",
+        pattern="^[A-Za-z0-9_-]{1,64}$",
+        description="This kiosk's name in the topics, behind the prefix; one for each kiosk.",
+    )
+    discovery_prefix: str = Field(
+        default="homeassistant",
+        pattern=r"^([A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*)?$",
+        max_length=100,
+        description="Where Home Assistant looks for devices; empty announces none.",
+    )
+    transcripts: bool = Field(
+        default=False, description="Publish what was said; figures alone otherwise."
+    )
+    logs: Literal["off", "warning", "info"] = Field(
+        default="warning", description="From which level on lines of the log are published."
+    )
+    health_every_s: float = Field(
+        default=30.0, ge=1.0, le=3600.0, description="Time between two messages on health."
+    )
+    commands_per_minute: int = Field(
+        default=60, ge=1, le=6000, description="More commands than this are refused."
+    )
+    outbox_file: _UserPath = Field(
+        default_factory=lambda: _state_file("mqtt-outbox.sqlite"),
+        description="Where the figures of turns wait for the broker.",
+    )
+    outbox_max_turns: int = Field(
+        default=10_000,
+        ge=1,
+        le=10_000_000,
+        description="So many turns wait at most; the oldest go first, and are counted.",
+    )
+
+
+class SupervisionSettings(_Section):
+    """What keeps an unattended kiosk going."""
+
+    stuck_after_s: float = Field(
+        default=1.5,
+        ge=0.2,
+        le=600.0,
+        description="A stage that gives no sign of life for this long, and for five times its own "
+        "slowest answer of late, is replaced; after reply.stage_timeout_s in any case.",
+    )
+    failures_in_a_row: int = Field(
+        default=2, ge=1, le=100, description="So many failures in a row replace a stage's engine."
+    )
+    restarts_per_hour: int = Field(
+        default=20,
+        ge=1,
+        le=10_000,
+        description="A stage that would be replaced more often asks for a new process instead.",
+    )
+    hung_threads_max: int = Field(
+        default=3,
+        ge=1,
+        le=100,
+        description="So many threads of stuck engines may be left behind; one more asks for a new "
+        "process.",
+    )
+    spares: bool = Field(
+        default=False,
+        description="Keep a second engine of each stage loaded, so that replacing one takes no "
+        "loading; needs twice the memory.",
+    )
+    dead_microphone_s: float = Field(
+        default=10.0,
+        ge=1.0,
+        le=3600.0,
+        description="A microphone that delivers nothing, or digital silence, for this long is "
+        "dead.",
+    )
+    memory_max_mib: int = Field(
+        default=0,
+        ge=0,
+        le=10_000_000,
+        description="With more memory in use than this a new process is asked for when nobody is "
+        "talking; 0 is no limit.",
+    )
+    disk_free_min_mib: int = Field(
+        default=200,
+        ge=0,
+        le=10_000_000,
+        description="With less free disk than this a warning is given and old logs are removed.",
+    )
+    loop_stall_ms: int = Field(
+        default=200,
+        ge=10,
+        le=60_000,
+        description="An event loop that is late by more than this is told of.",
+    )
+    log_file: _UserPath | None = Field(
+        default=None, description="A log that rotates; none writes no file."
+    )
+    log_max_mib: float = Field(
+        default=5.0, ge=0.01, le=10_000.0, description="A log file that is larger is put aside."
+    )
+    log_files: int = Field(
+        default=5, ge=1, le=1000, description="So many log files that were put aside are kept."
+    )
+
+
 class KioskSettings(_Section):
     """The kiosk's page and its server."""
 
@@ -799,10 +1044,14 @@ class Settings(_Section):
     tts: TtsSettings = Field(default_factory=TtsSettings)
     reply: ReplySettings = Field(default_factory=ReplySettings)
     servers: ServersSettings = Field(default_factory=ServersSettings)
+    knowledge: KnowledgeSettings = Field(default_factory=KnowledgeSettings)
+    guard: GuardSettings = Field(default_factory=GuardSettings)
     models: ModelsSettings = Field(default_factory=ModelsSettings)
     chat: ChatSettings = Field(default_factory=ChatSettings)
     bench: BenchSettings = Field(default_factory=BenchSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
+    mqtt: MqttSettings = Field(default_factory=MqttSettings)
+    supervision: SupervisionSettings = Field(default_factory=SupervisionSettings)
     kiosk: KioskSettings = Field(default_factory=KioskSettings)
 
 

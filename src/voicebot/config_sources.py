@@ -349,16 +349,27 @@ def _refusal(
     if first["type"] in ("greater_than_equal", "less_than_equal", "finite_number"):
         return ConfigError(f"{described} is out of range", f"give {spec.expected}")
     value = given[key].value
-    if first["type"] == "string_too_short":
-        return ConfigError(f"{described} must not be empty", f"give {spec.expected}")
-    if first["type"] == "string_too_long":
-        limit = first["ctx"]["max_length"]
-        return ConfigError(f"{described} is too long", f"give at most {limit} characters")
+    if str(first["type"]).startswith("string_") and "ctx" in first:
+        return _text_refusal(described, spec, first["type"], first["ctx"])
     if spec.choices and isinstance(value, str):
         return ConfigError(
             f"{described} is not known", _suggestion(value, spec.choices) or f"give {spec.expected}"
         )
     return ConfigError(f"{described} is not {_kind(spec)}", f"give {spec.expected}")
+
+
+def _text_refusal(
+    described: str, spec: SettingSpec, kind: str, limits: Mapping[str, Any]
+) -> ConfigError:
+    if kind == "string_too_short":
+        return ConfigError(f"{described} must not be empty", f"give {spec.expected}")
+    if kind == "string_too_long":
+        return ConfigError(
+            f"{described} is too long", f"give at most {limits['max_length']} characters"
+        )
+    return ConfigError(
+        f"{described} has characters that are not allowed", f"it must match {limits['pattern']}"
+    )
 
 
 def _described(specs: Mapping[str, SettingSpec], given: Mapping[str, _Given], key: str) -> str:

@@ -15,7 +15,9 @@
     │   └── ModelUnsafeError     a format that may carry code
     ├── EngineError              a stage failed while it worked
     │   └── EngineStuckError     a stage gave no sign of life in its time
-    └── OutputError              results cannot be written
+    ├── KnowledgeError           a folder of knowledge, or the guard's lists, cannot be read
+    ├── OutputError              results cannot be written
+    └── NewProcessWantedError    exit code 75: only a new process helps
 """
 
 from __future__ import annotations
@@ -30,11 +32,13 @@ __all__ = [
     "DeviceError",
     "EngineError",
     "EngineStuckError",
+    "KnowledgeError",
     "ModelDamagedError",
     "ModelError",
     "ModelFetchError",
     "ModelMissingError",
     "ModelUnsafeError",
+    "NewProcessWantedError",
     "OutputError",
     "VoicebotError",
     "as_expected",
@@ -112,8 +116,18 @@ class EngineStuckError(EngineError):
     """A stage gave no sign of life within its time."""
 
 
+class KnowledgeError(VoicebotError):
+    """A folder of knowledge, or one of the guard's lists, cannot be read."""
+
+
 class OutputError(VoicebotError):
     """Results cannot be written."""
+
+
+class NewProcessWantedError(VoicebotError):
+    """Only a new process helps: too many threads hang, or too much memory is in use."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h: try again
 
 
 def as_expected(error: BaseException, what: str) -> VoicebotError:

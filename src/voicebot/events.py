@@ -21,6 +21,7 @@ __all__ = [
     "DraftDropped",
     "Event",
     "EvidenceWanted",
+    "GuardIntervened",
     "Outcome",
     "PartialTranscript",
     "ReplyFinishing",
@@ -159,6 +160,23 @@ class ClauseSpoken:
     turn: int
     text: str
     starts_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class GuardIntervened:
+    """The guard's words took the place of an answer, or of the rest of one.
+
+    Said once a turn is committed; a draft that is dropped counts for nothing.
+
+    Attributes:
+        turn: the turn that was being answered.
+        speaker: whose words were stopped, ``user`` or ``bot``.
+        topic: why.
+    """
+
+    turn: int
+    speaker: str
+    topic: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +343,7 @@ Event: TypeAlias = (
     | PartialTranscript
     | DraftDropped
     | ClauseSpoken
+    | GuardIntervened
     | BargedIn
     | ReplyHeld
     | ReplyResumed

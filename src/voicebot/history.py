@@ -94,6 +94,10 @@ class History:
         """``turn`` goes on in a later one: neither its words nor its reply stand any more."""
         self._exchanges = [exchange for exchange in self._exchanges if exchange.turn != turn]
 
+    def forget(self) -> None:
+        """Whoever spoke has gone: nothing was said."""
+        self._exchanges.clear()
+
     def _trim(self) -> None:
         if self._estimate() <= self._max_tokens:
             return

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from voicebot.engines.protocols import Prefilled, SpeechChunk, TextPiece
 from voicebot.errors import VoicebotError, as_expected
+from voicebot.events import GuardIntervened
 from voicebot.playout import PlayedClause, Playout
 from voicebot.text.clauses import ClauseSplitter, ends_sentence
 from voicebot.text.speakable import Speakable, speakable_with_spans
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from voicebot.audio.sinks import AudioSink
+    from voicebot.engines.protocols import Stopped
     from voicebot.events import Event
     from voicebot.stages import TtsStage
 
@@ -103,6 +105,7 @@ class Reply:
         self._on_prefilled = on_prefilled
         self._text: list[str] = []
         self._tokens = 0
+        self._stopped: list[Stopped] = []
         self._playout = Playout(turn, sink, timeline, notify)
         self._clauses: asyncio.Queue[Speakable | None] = asyncio.Queue(_CLAUSES_AHEAD)
         self._audio: asyncio.Queue[_ClauseAudio | None] = asyncio.Queue(_CHUNKS_AHEAD)
@@ -205,7 +208,13 @@ class Reply:
                 self._timeline.mark(Mark.FIRST_TOKEN, loop.time())
                 self._text.append(piece.text)
                 self._tokens += piece.tokens
-                await pass_on(splitter.feed(piece.text))
+                if piece.stopped is not None:
+                    self._stopped.append(piece.stopped)
+                    self._tell_stopped()
+                if piece.is_clause:
+                    await pass_on([*splitter.flush(), piece.text])
+                else:
+                    await pass_on(splitter.feed(piece.text))
                 if self._last_number is not None:
                     break
         if self._rules.max_tokens is not None and self._tokens >= self._rules.max_tokens:
@@ -213,6 +222,13 @@ class Reply:
             self._text = ["".join(self._text).removesuffix(dropped)]
         await pass_on(splitter.flush())
         await self._clauses.put(None)
+
+    def _tell_stopped(self) -> None:
+        """Tell what the guard stopped, once it is sure that this reply is the one."""
+        if self._gate.is_set():
+            for stopped in self._stopped:
+                self._notify(GuardIntervened(self._turn, stopped.speaker, stopped.topic))
+            self._stopped.clear()
 
     async def _speak(self) -> None:
         loop = asyncio.get_running_loop()
@@ -247,6 +263,7 @@ class Reply:
 
     async def _play(self) -> None:
         await self._gate.wait()
+        self._tell_stopped()
         self._sink.begin()
         while (item := await self._audio.get()) is not None:
             if self._playout.is_silenced:

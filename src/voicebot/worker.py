@@ -106,12 +106,16 @@ class Worker(Generic[EngineT]):
         self._engine: EngineT | None = None
         self._overdue: threading.Event | None = None
         self._posted_error: BaseException | None = None
+        self._is_abandoned = False
+        self._last_job: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=self._work, name=f"voicebot-{name}", daemon=True)
         self._thread.start()
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            job()
+            if not self._is_abandoned:
+                job()
+        self._last_job()
 
     async def load(self, factory: Callable[[], EngineT]) -> None:
         """Build the engine on the thread that will drive it.
@@ -168,7 +172,7 @@ class Worker(Generic[EngineT]):
             function: the work.
             afresh: its success makes up for what failed before.
         """
-        if self._overdue is not None and not self._overdue.is_set():
+        if self._is_abandoned or (self._overdue is not None and not self._overdue.is_set()):
             return
 
         def job() -> None:
@@ -226,6 +230,27 @@ class Worker(Generic[EngineT]):
         self._jobs.put(None)
         await asyncio.to_thread(self._thread.join, _JOIN_TIMEOUT_S)
 
+    def abandon(self, release: Callable[[EngineT], object]) -> None:
+        """Leave the thread and its engine behind; never waits.
+
+        What is queued is not done any more. If the thread comes back, it runs ``release(engine)``
+        and ends; see ``is_alive``.
+        """
+
+        def leave() -> None:
+            if self._engine is not None:
+                with contextlib.suppress(Exception):  # nobody is there to be told
+                    release(self._engine)
+
+        self._is_abandoned = True
+        self._last_job = leave
+        self._jobs.put(None)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread still runs."""
+        return self._thread.is_alive()
+
     async def _submit(self, function: Callable[[], ResultT], *, timeout_s: float | None) -> ResultT:
         self._raise_if_overdue()
         loop = asyncio.get_running_loop()
@@ -267,6 +292,8 @@ class Worker(Generic[EngineT]):
             raise self._as_engine_error(error) from error
 
     def _raise_if_overdue(self) -> None:
+        if self._is_abandoned:
+            raise self._stuck()
         if self._overdue is not None:
             if not self._overdue.is_set():
                 raise self._stuck()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from voicebot.bench.variants import PLAIN, Variant, engine_settings, parse_variants, play_schedule
-from voicebot.config import Settings
+from voicebot.config import GuardSettings, KnowledgeSettings, ReplySettings, Settings
 from voicebot.errors import ConfigError
 
 
@@ -64,6 +65,19 @@ def test_only_settings_of_engines_need_engines_of_their_own() -> None:
     slow = Settings.model_validate({"llm": {"precision": "bfloat16"}})
     assert engine_settings(plain) == engine_settings(talk)
     assert engine_settings(plain) != engine_settings(slow)
+
+
+def test_what_stands_around_the_language_model_is_not_shared() -> None:
+    plain = Settings()
+    guarded = Settings(guard=GuardSettings(enabled=True))
+    assert engine_settings(plain) != engine_settings(guarded)
+    assert engine_settings(plain) != engine_settings(
+        Settings(knowledge=KnowledgeSettings(folder=Path("museum")))
+    )
+    # The guard cuts clauses as the reply does.
+    later = ReplySettings(early_first_clause=False)
+    assert engine_settings(plain) == engine_settings(Settings(reply=later))
+    assert engine_settings(guarded) != engine_settings(guarded.model_copy(update={"reply": later}))
 
 
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(0, 99))

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from voicebot.choice import guard_is_on
 from voicebot.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -75,7 +76,9 @@ def parse_variants(texts: Sequence[str]) -> list[Variant]:
 
 def engine_settings(settings: Settings) -> str:
     """What decides on the engines of a variant, as text: with the same, variants share them."""
-    sections = {"profile", "language", "asr", "llm", "tts", "models"}
+    sections = {"profile", "language", "asr", "llm", "tts", "models", "knowledge", "guard"}
+    if guard_is_on(settings):
+        sections.add("reply")  # The guard stands around the language model, and cuts as replies do.
     engines = settings.model_dump_json(include=sections)
     return f"{engines} {settings.reply.stage_timeout_s}"
 

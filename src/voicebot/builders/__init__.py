@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from voicebot.builders.asr import asr_factory
+from voicebot.builders.knowledge import with_knowledge_and_guard
 from voicebot.builders.llm import llm_factory
 from voicebot.builders.tts import tts_factory
 from voicebot.builders.turns import turn_detector_factory, vad_factory
@@ -37,7 +38,11 @@ def engine_factories(
         vad=vad_factory(store),
         turn_detector=turn_detector_factory(store),
         asr=asr_factory(chosen.asr, settings, store, fallback=chosen.asr_fallback, reports=reports),
-        llm=llm_factory(chosen.llm, settings, store, fallback=chosen.llm_fallback, reports=reports),
+        llm=with_knowledge_and_guard(
+            llm_factory(chosen.llm, settings, store, fallback=chosen.llm_fallback, reports=reports),
+            settings,
+            store,
+        ),
         tts=tts_factory(chosen.tts, settings, store, fallback=chosen.tts_fallback, reports=reports),
         fallbacks=reports,
     )

@@ -65,7 +65,11 @@ SUBCOMMANDS: Mapping[str, Subcommand] = {
         "Recognise and speak for Home Assistant.",
     ),
     "models": Subcommand("voicebot.cli.models:models_group", "List, fetch and verify models."),
+    "knowledge": Subcommand(
+        "voicebot.cli.knowledge:knowledge_group", "Ask the bot's folder of knowledge."
+    ),
     "voices": Subcommand("voicebot.cli.voices:voices_command", "List the voices."),
+    "mqtt": Subcommand("voicebot.cli.mqtt:mqtt_group", "Look at the kiosk's message bus."),
     "devices": Subcommand(
         "voicebot.cli.devices:devices_group", "List, test and choose sound devices."
     ),

@@ -27,6 +27,7 @@ __all__ = [
     "SpeechChunk",
     "SpokenWord",
     "StopFlag",
+    "Stopped",
     "TextPiece",
     "Transcript",
     "Tts",
@@ -103,6 +104,19 @@ class Prefilled:
 
 
 @dataclass(frozen=True, slots=True)
+class Stopped:
+    """Something that the guard did not let pass.
+
+    Attributes:
+        speaker: whose words they were.
+        topic: why.
+    """
+
+    speaker: Literal["user", "bot"]
+    topic: str
+
+
+@dataclass(frozen=True, slots=True)
 class TextPiece:
     """A piece of the reply as the language model writes it.
 
@@ -110,10 +124,14 @@ class TextPiece:
         text: to be appended as it is (it brings its own spaces); may be empty while a
             multi-token character is incomplete.
         tokens: how many tokens it cost.
+        is_clause: it is a whole clause, to be spoken as it is and cut no further.
+        stopped: set if this is said in the place of what the guard stopped.
     """
 
     text: str
     tokens: int
+    is_clause: bool = False
+    stopped: Stopped | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from voicebot.errors import ConfigError
-from voicebot.events import BargedIn, StageFailed, TurnClosed
+from voicebot.events import BargedIn, GuardIntervened, StageFailed, TurnClosed
 
 if TYPE_CHECKING:
     from voicebot.events import Event
@@ -67,6 +67,12 @@ class MetricsServer:
         self._interruptions = prometheus.Counter(
             "voicebot_interruptions", "Replies that the user cut short.", registry=registry
         )
+        self._interventions = prometheus.Counter(
+            "voicebot_guard_interventions",
+            "Answers that the guard replaced, by whose words it stopped and why.",
+            ["speaker", "topic"],
+            registry=registry,
+        )
         self._failures = prometheus.Counter(
             "voicebot_stage_failures", "Failures of a stage, by kind.", ["error"], registry=registry
         )
@@ -91,6 +97,8 @@ class MetricsServer:
         match event:
             case BargedIn():
                 self._interruptions.inc()
+            case GuardIntervened(speaker=speaker, topic=topic):
+                self._interventions.labels(speaker, topic).inc()
             case StageFailed(error=error):
                 self._failures.labels(type(error).__name__).inc()
             case TurnClosed() | _:
