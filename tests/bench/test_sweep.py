@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from rich.console import Console
 
 from voicebot.bench.comparison import compare
 from voicebot.bench.record import MachineState
+from voicebot.bench.report.sweep_chart import mean_chart
 from voicebot.bench.report.sweep_page import render_sweep
 from voicebot.bench.sweep import POINTS, Sweep, parse_points, plan_sweep, swept, write_sweep
 from voicebot.bench.sweep_table import sweep_table
@@ -154,3 +156,16 @@ def test_what_stands_against_the_run_stands_on_the_page() -> None:
     machine = MachineState(2.0, 0.35, 0.0, 0, 0.001)
     first = a_run(meta=replace(a_meta(), machine=machine))
     assert "Other programs took 35 % of the machine" in render_sweep(a_sweep(), first)
+
+
+def test_the_lines_of_intervals_end_within_the_chart() -> None:
+    wild = [replace(turn, speaker=f"s{n % 2}") for n, turn in enumerate(turns(200, 4))]
+    wild[0] = replace(wild[0], voice_to_voice_ms=40_000.0)
+    chart = str(mean_chart(a_sweep(silence_50=wild)))
+    lines = re.findall(
+        r'<line x1="([-.\d]+)%" x2="([-.\d]+)%" y1="([-.\d]+)" y2="([-.\d]+)"', chart
+    )
+    assert lines
+    for x1, x2, y1, y2 in lines:
+        assert all(0.0 <= float(x) <= 100.0 for x in (x1, x2))
+        assert all(20.0 <= float(y) <= 332.0 for y in (y1, y2))
