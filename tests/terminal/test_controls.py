@@ -23,7 +23,7 @@ from voicebot.keeping.transcript_keeper import TranscriptKeeper
 from voicebot.session import Session, SessionRules
 from voicebot.terminal import live_view, plain_lines
 from voicebot.terminal.controls import Controls
-from voicebot.terminal.keys import Key
+from voicebot.terminal.keys import Key, Paste, Press
 from voicebot.terminal.live_view import LiveView
 from voicebot.terminal.plain_lines import PlainLines, line_commands
 from voicebot.turns.interruption import BargeInMode
@@ -196,7 +196,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> tuple[LiveView, io.StringIO]:
     return made, out
 
 
-def press(*keys: Key | str) -> Callable[[Controls, LiveView], None]:
+def press(*keys: Press) -> Callable[[Controls, LiveView], None]:
     def do(_: Controls, view: LiveView) -> None:
         for key in keys:
             view._press(key)
@@ -260,6 +260,59 @@ def test_keys_of_the_live_view(virtual_time: Run, screen: tuple[LiveView, io.Str
     assert done.has_quit
     assert view.state.is_muted
     assert not view.state.shows_help
+
+
+def at_once(*keys: Press) -> Callable[[Controls, LiveView], None]:
+    return lambda _, view: view._take_keys(list(keys))
+
+
+def test_what_is_pasted_is_typed_and_never_acts(
+    virtual_time: Run, screen: tuple[LiveView, io.StringIO]
+) -> None:
+    view, _ = screen
+    lines: list[str | None] = []
+
+    def look(_: Controls, shown: LiveView) -> None:
+        lines.append(shown.state.line)
+
+    async def talk() -> Chat:
+        with view:
+            return await chat(
+                [],
+                [
+                    (0.1, at_once("?")),
+                    (0.2, at_once(Paste("quit me"))),
+                    (0.3, look),
+                    (0.4, at_once(Key.ESCAPE)),
+                    (0.5, at_once(*"question", Key.ENTER, *"quit", Key.ENTER)),
+                    (0.6, look),
+                    (0.7, at_once(*" or", Key.ENTER, *"q", Key.ENTER)),
+                    (6.0, look),
+                ],
+                view=view,
+            )
+
+    done = virtual_time(talk())
+    assert lines == ["quit me", "question quit ", None]
+    assert [turn.transcript for turn in done.closed] == ["question quit or q"]
+    assert not done.has_quit
+    assert not view.state.shows_help
+
+
+def test_nothing_is_done_behind_the_key_to_quit(
+    virtual_time: Run, screen: tuple[LiveView, io.StringIO]
+) -> None:
+    view, _ = screen
+
+    async def talk() -> Chat:
+        with view:
+            keys = [(0.1, press("q")), (0.2, press("m", "t", "a", Key.ENTER))]
+            return await chat([], keys, view=view)
+
+    done = virtual_time(talk())
+    assert done.has_quit
+    assert not done.closed
+    assert not view.state.is_muted
 
 
 def test_a_still_view_is_not_drawn_again(
