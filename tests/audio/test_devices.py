@@ -328,6 +328,66 @@ def test_a_late_demand_does_not_shift_the_dac_times(
     virtual_time(main())
 
 
+@pytest.mark.parametrize("silent_s", [0.012, 0.02, 0.035, 0.05, 1.5])
+def test_a_device_that_does_not_ask_plays_nothing_sooner_for_it(
+    virtual_time: Run, portaudio: FakePortAudio, silent_s: float
+) -> None:
+    """What is written now is asked for now at the earliest, and leaves a latency later."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with Speaker("", sample_rate_hz=RATE_HZ, block_ms=10) as speaker:
+            player = Player(portaudio.streams[0])
+            await player.ask(20)
+            await asyncio.sleep(silent_s - BLOCK_S)
+            for _ in range(2):
+                speaker.begin()
+                starts_s = speaker.write(ones(160))
+                assert starts_s >= loop.time() + OUTPUT_LATENCY_S - 1e-4
+                await player.ask(1)
+                assert player.onset_s() == pytest.approx(starts_s, abs=1e-3)
+                player.played.clear()
+                await player.ask(100)
+                player.played.clear()
+
+    virtual_time(main())
+
+
+def test_before_the_device_asks_its_latency_is_still_to_come(
+    virtual_time: Run, portaudio: FakePortAudio
+) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with Speaker("", sample_rate_hz=RATE_HZ, block_ms=10) as speaker:
+            speaker.begin()
+            starts_s = speaker.write(ones(160))
+            assert starts_s == pytest.approx(loop.time() + OUTPUT_LATENCY_S)
+            await asyncio.sleep(0.0)
+            player = Player(portaudio.streams[0])
+            await player.ask(1)
+            assert player.onset_s() == pytest.approx(starts_s, abs=1e-4)
+
+    virtual_time(main())
+
+
+def test_a_device_that_ran_dry_needs_its_whole_latency_again(
+    virtual_time: Run, portaudio: FakePortAudio
+) -> None:
+    """Whatever was left of it when it asked last."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with Speaker("", sample_rate_hz=RATE_HZ, block_ms=10) as speaker:
+            player = Player(portaudio.streams[0])
+            await player.ask(20)
+            await asyncio.sleep(0.025)
+            await player.ask(1, late_s=0.025)
+            await asyncio.sleep(0.2)
+            assert speaker.write(ones(10)) >= loop.time() + OUTPUT_LATENCY_S
+
+    virtual_time(main())
+
+
 def test_clear_drops_what_is_queued_and_tells_when_it_is_silent(
     virtual_time: Run, portaudio: FakePortAudio
 ) -> None:

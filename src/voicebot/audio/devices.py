@@ -63,6 +63,7 @@ class _Opening:
         self.given = 0  # samples at 16 kHz that were made of them
         self.resampler: StreamResampler | None = None  # of an input
         self.last_call_s = now_s
+        self.lead_s = 0.0  # of an output: from its latest call to the DAC time asked for
         self.has_ended = False
 
     def take(self, opened: OpenStream) -> None:
@@ -476,6 +477,7 @@ class Speaker:
             self._ran_dry = self._ran_dry or (self._in_utterance and filled < frames)
             out[filled:] = 0.0
             opening.clock.observe(opening.count, starts_s)
+            opening.lead_s = starts_s - now_s
             if filled:
                 self._sound_ends_s = opening.clock.instant_of(opening.count + filled)
             opening.count += frames
@@ -519,13 +521,19 @@ class Speaker:
         return self._opening.rate_hz if self._opening is not None else self._rate_when_away_hz
 
     def _next_dac_s(self) -> float:
-        """When the next queued sample leaves."""
+        """When the next queued sample leaves, rather too late than too early.
+
+        The device will ask for it now at the earliest, and plays it as long afterwards as what it
+        asked for last.
+        """
         assert self._loop is not None  # noqa: S101  # entered first
-        now_s = self._loop.time()
-        if self._opening is None or not self._opening.clock.is_set:
+        now_s, opening = self._loop.time(), self._opening
+        if opening is None or not opening.clock.is_set:
             return now_s + self._latency_s
-        # A device that has stopped to ask plays nothing in the past.
-        return max(now_s, self._opening.clock.instant_of(self._opening.count))
+        due_s = opening.clock.instant_of(opening.count)
+        if due_s <= now_s:  # it has run dry, and fills its buffer anew
+            return now_s + max(self._latency_s, opening.lead_s)
+        return max(due_s, now_s + opening.lead_s)
 
 
 def _do_nothing() -> None:
