@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import soxr
 
+from voicebot.audio import devices as devices_module
 from voicebot.audio import portaudio as portaudio_module
 from voicebot.audio.devices import Microphone, Speaker, require_devices
+from voicebot.audio.resampling import StreamResampler
 from voicebot.errors import DeviceError
 
 if TYPE_CHECKING:
@@ -479,6 +481,46 @@ def test_a_loudspeaker_at_another_rate_plays_the_same_sound(
     assert count / device_hz == pytest.approx(1.0, abs=1e-3), "nothing of the end is lost"
     whole = soxr.resample(sound, rate_hz, device_hz, quality="HQ")
     assert played[100 : count - 100] == pytest.approx(whole[100 : count - 100], abs=2e-3)
+
+
+def test_the_device_need_not_wait_while_a_chunk_is_resampled(
+    virtual_time: Run, portaudio: FakePortAudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks within the resampling, and takes what the resampler still held."""
+    portaudio.own_rate_hz = 48_000
+    portaudio.rates_hz = {48_000}
+    asked: list[Samples] = []
+
+    def ask() -> None:
+        (stream,) = portaudio.streams
+        now_s = asyncio.get_running_loop().time() + STREAM_AHEAD_S
+        out = np.full((480, 1), np.nan, dtype=np.float32)
+        time = SimpleNamespace(currentTime=now_s, outputBufferDacTime=now_s + OUTPUT_LATENCY_S)
+        stream.callback(out, 480, time, None)
+        asked.append(out[:, 0])
+
+    class SlowResampler(StreamResampler):
+        def push(self, samples: Samples) -> Samples:
+            if len(asked) < 4:
+                ask()
+                ask()
+            return super().push(samples)
+
+    monkeypatch.setattr(devices_module, "StreamResampler", SlowResampler)
+
+    async def main() -> int:
+        with Speaker("", sample_rate_hz=RATE_HZ, block_ms=10) as speaker:
+            speaker.begin()
+            for _ in range(3):
+                speaker.write(ones(200))
+            while len(asked) < 12:
+                ask()
+            return speaker.underruns
+
+    underruns = virtual_time(main())
+    played = np.concatenate(asked)
+    assert np.sum(played) / 48_000 == pytest.approx(600 / RATE_HZ, abs=0.0015), "all, and once"
+    assert underruns > 0
 
 
 # What may be wrong with devices.

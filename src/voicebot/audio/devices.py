@@ -430,23 +430,35 @@ class Speaker:
     def write(self, samples: Samples) -> float:
         """Queue ``samples``; give the DAC time of the first of them."""
         samples = np.asarray(samples, dtype=np.float32)
+        while True:
+            resampler = self._resampler_for_write()
+            resampled, tail = samples, _NOTHING
+            if resampler is not None:  # which takes too long for the device to wait
+                resampled, tail = resampler.push(samples), resampler.tail()
+            with self._lock:
+                is_as_planned = resampler is self._resampler and (
+                    resampler is not None or self._device_rate_hz() == self._rate
+                )
+                if is_as_planned:
+                    starts_s = self._next_dac_s() + self._queued / self._device_rate_hz()
+                    self._queue.append(resampled)
+                    self._queued += len(resampled)
+                    self._tail = tail
+                    self._in_utterance = True
+                    return starts_s
+            # The device has taken the tail meanwhile, or is another one: it begins anew.
+
+    def _resampler_for_write(self) -> StreamResampler | None:
+        """What makes the device's samples of the next that are written; None if they are that."""
         with self._lock:
             if self._ran_dry:
                 self._underruns += 1
                 self._ran_dry = False
                 self._resampler = None
-            starts_s = self._next_dac_s() + self._queued / self._device_rate_hz()
-            if self._device_rate_hz() != self._rate:
-                if self._resampler is None:
-                    self._settle_tail()
-                    starts_s = self._next_dac_s() + self._queued / self._device_rate_hz()
-                    self._resampler = StreamResampler(self._rate, self._device_rate_hz())
-                samples = self._resampler.push(samples)
-                self._tail = self._resampler.tail()
-            self._queue.append(samples)
-            self._queued += len(samples)
-            self._in_utterance = True
-            return starts_s
+            if self._resampler is None and self._device_rate_hz() != self._rate:
+                self._settle_tail()
+                self._resampler = StreamResampler(self._rate, self._device_rate_hz())
+            return self._resampler
 
     def clear(self) -> float:
         """Drop all that is queued."""
