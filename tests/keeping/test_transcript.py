@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,8 +12,9 @@ from conversations import converse, scripted, speech
 from test_session_interruptions import REPLY, TurnByTurnAsr
 from voicebot.engines.scripted import FailAt, ScriptedLlm
 from voicebot.errors import ConfigError, EngineError
-from voicebot.keeping.transcript import check_transcript_path
+from voicebot.keeping.transcript import TranscriptEntry, TranscriptFile, check_transcript_path
 from voicebot.keeping.transcript_keeper import TranscriptKeeper
+from voicebot.terminal.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +52,32 @@ def test_json_lines(virtual_time: Run, tmp_path: Path) -> None:
     assert rows[1]["unheard"] == ""
     assert all(row["voice_to_voice_ms"] > 0 for row in rows)
     assert rows[0]["at"] < rows[1]["at"]
+
+
+def test_markdown_is_text_that_any_terminal_may_show(tmp_path: Path) -> None:
+    path = tmp_path / "talk.md"
+    escape = "a\x1b]0;title\x07b\x9b2Jc"
+    file = TranscriptFile(path, datetime.now(UTC))
+    file.append(
+        TranscriptEntry(
+            "",
+            1,
+            "answered",
+            escape,
+            escape,
+            "",
+            typed=True,
+            voice_to_voice_ms=None,
+            failure=escape,
+        )
+    )
+    text = path.read_text(encoding="utf-8")
+    assert text.count("a ]0;title b 2Jc") == 3
+    assert all(line == printable(line) for line in text.splitlines())
+
+
+def test_letters_that_join_stay_joined() -> None:
+    assert printable("क्\u200dष \u202eevil") == "क्\u200dष  evil"
 
 
 def test_markdown(virtual_time: Run, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from voicebot.errors import ConfigError, OutputError
 from voicebot.events import Outcome
 from voicebot.latency import estimated_breakdown
+from voicebot.terminal.printable import printable
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -145,13 +146,13 @@ def _markdown(entry: TranscriptEntry) -> str:
     lines = [""]
     if entry.user:
         how = "You (typed)" if entry.typed else "You"
-        lines.append(f"**{how}:** {entry.user}  ")
+        lines.append(f"**{how}:** {printable(entry.user)}  ")
     if entry.outcome == Outcome.REPEATED.value:
         lines.append("*(said again)*  ")
     if entry.bot:
         cut = " *(interrupted)*" if entry.unheard else ""
-        lines.append(f"**Bot:** {entry.bot}{cut}")
+        lines.append(f"**Bot:** {printable(entry.bot)}{cut}")
     if entry.failure:
-        lines.append(f"*({entry.failure})*")
+        lines.append(f"*({printable(entry.failure)})*")
     lines[-1] = lines[-1].rstrip()
     return "\n".join(lines) + "\n"
