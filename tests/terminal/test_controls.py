@@ -11,12 +11,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from conversations import RATE_HZ, scripted, speech
+from conversations import RATE_HZ, converse, scripted, speech
 from test_session_interruptions import REPLY, TurnByTurnAsr
 from voicebot.audio.sinks import VirtualSpeaker
 from voicebot.audio.sources import VirtualMicrophone
 from voicebot.engines.scripted import ScriptedLlm
-from voicebot.events import Event, Outcome, TurnClosed, TurnCommitted
+from voicebot.errors import EngineError
+from voicebot.events import (
+    Event,
+    Outcome,
+    StageFailed,
+    StageFellBack,
+    TurnClosed,
+    TurnCommitted,
+)
 from voicebot.history import History
 from voicebot.input_gate import InputGate
 from voicebot.keeping.transcript_keeper import TranscriptKeeper
@@ -372,6 +380,33 @@ def test_what_a_model_writes_cannot_steer_the_terminal() -> None:
     )
     lines.show(closed)
     assert out.getvalue() == "You: a [2Jb\nBot: c  d\n"
+
+
+def test_what_a_server_says_of_its_failure_cannot_steer_the_terminal() -> None:
+    notes = io.StringIO()
+    lines = PlainLines(Console(file=io.StringIO()), Console(file=notes))
+    error = EngineError("refused \x1b]0;title\x07[bold]", "see\x9b2J")
+    lines.tell("a\x1b[2J\nb")
+    lines.show(StageFailed(1, error))
+    lines.show(StageFellBack("language model", "the spare", error))
+    shown = notes.getvalue()
+    assert "\x1b" not in shown
+    assert "\x9b" not in shown
+    assert "\x07" not in shown
+    assert shown.splitlines()[0] == "a [2J b"
+    assert "[bold]" in shown
+
+
+def test_a_merged_turn_is_no_line_of_its_own(virtual_time: Run) -> None:
+    """Its words stand in the turn that went on."""
+    out = io.StringIO()
+    lines = PlainLines(Console(file=out), Console(file=io.StringIO()))
+    talk = virtual_time(converse([(0.5, speech(0.75, 0.5, 1.0))]))
+    assert [turn.outcome for turn in talk.closed] == [Outcome.MERGED, Outcome.ANSWERED]
+    for event in talk.events:
+        lines.show(event)
+    assert out.getvalue().count("You: ") == 1
+    assert lines.turns_shown == 1
 
 
 def _timeline() -> Any:
