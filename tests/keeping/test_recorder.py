@@ -284,9 +284,18 @@ def test_the_microphone_s_clock_is_followed(
 
 
 def test_a_recording_is_not_overwritten(tmp_path: Path) -> None:
-    prepare_folder(tmp_path / "r")
+    folder = tmp_path / "r"
+    prepare_folder(folder)
+    prepare_folder(folder)  # nothing was recorded: the conversation did not begin
+    (folder / "manifest.jsonl").touch()
+    prepare_folder(folder)
+    (folder / "manifest.jsonl").write_text("{}\n", encoding="utf-8")
     with pytest.raises(OutputError, match="holds a recording already"):
-        prepare_folder(tmp_path / "r")
+        prepare_folder(folder)
+    (folder / "manifest.jsonl").unlink()
+    (folder / "conversation.wav").touch()
+    with pytest.raises(OutputError, match="holds a recording already"):
+        prepare_folder(folder)
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
         prepare_folder(tmp_path / "file")

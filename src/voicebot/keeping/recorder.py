@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,19 +57,24 @@ _CLIP_MARGIN_S = 0.5
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make the folder of a recording.
+    """Make the folder of a recording, and find out whether it can be written.
+
+    What is left of a conversation that never began is no recording.
 
     Raises:
         OutputError: it cannot be made or written, or holds a recording already.
     """
     try:
         (folder / "turns").mkdir(parents=True, exist_ok=True)
-        kept = [name for name in (CONVERSATION_NAME, MANIFEST_NAME) if (folder / name).exists()]
-        if not kept:
-            (folder / MANIFEST_NAME).touch()
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        manifest = folder / MANIFEST_NAME
+        is_taken = (folder / CONVERSATION_NAME).exists() or (
+            manifest.exists() and manifest.stat().st_size > 0
+        )
     except OSError as error:
         raise _refused(folder, error) from error
-    if kept:
+    if is_taken:
         raise OutputError(f"{folder} holds a recording already", "give --record another folder")
 
 
@@ -259,6 +265,7 @@ class Recorder:
 
     def _append(self, user: Samples, bot: Samples) -> None:
         if self._file is None:
+            (self._folder / MANIFEST_NAME).touch()
             self._file = StereoFile(self._folder / CONVERSATION_NAME)
         self._file.write(user, bot)
 

@@ -74,6 +74,7 @@ def check_transcript_path(path: Path) -> None:
 
     Raises:
         ConfigError: neither Markdown nor JSON lines, or no such folder.
+        OutputError: it cannot be written.
     """
     if path.suffix.lower() not in _SUFFIXES:
         raise ConfigError(
@@ -84,6 +85,14 @@ def check_transcript_path(path: Path) -> None:
         raise ConfigError(
             f"there is no folder {path.parent} for the transcript", "make it, or choose another"
         )
+    was_there = path.exists()
+    try:
+        with path.open("a", encoding="utf-8"):
+            pass
+        if not was_there:
+            path.unlink()
+    except OSError as error:
+        raise _refused(path, error) from error
 
 
 def save(entries: list[TranscriptEntry], path: Path, started_at: datetime) -> None:
@@ -136,10 +145,14 @@ class TranscriptFile:
             with self.path.open("a", encoding="utf-8", newline="\n") as file:
                 file.write(text)
         except OSError as error:
-            raise OutputError(
-                f"the transcript {self.path} cannot be written ({error.strerror or error})",
-                "choose a folder that exists, can be written and has space",
-            ) from error
+            raise _refused(self.path, error) from error
+
+
+def _refused(path: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"the transcript {path} cannot be written ({error.strerror or error})",
+        "choose a folder that exists, can be written and has space",
+    )
 
 
 def _markdown(entry: TranscriptEntry) -> str:
