@@ -89,7 +89,7 @@ class LiveView:
         loop = asyncio.get_running_loop()
 
         def on_line(line: str) -> None:
-            loop.call_soon_threadsafe(self.tell, line)
+            loop.call_soon_threadsafe(self.show, Noticed(line, is_of_library=True))
 
         with ExitStack() as entered:
             entered.enter_context(StderrLines(on_line))
@@ -136,11 +136,12 @@ class LiveView:
     def _tick(self) -> None:
         if self._session is None or self._controls is None:
             return
-        self._controls.tick(asyncio.get_running_loop().time())
+        now_s = asyncio.get_running_loop().time()
+        self._controls.tick(now_s)
         turn, heard = self._session.heard_so_far()
         # Whole decibels: the hum of a quiet room is no reason to draw.
         level_dbfs = float(round(self._level_dbfs))
-        self.show(Tick(level_dbfs, turn, heard, self._is_asleep()))
+        self.show(Tick(level_dbfs, turn, heard, self._is_asleep(), now_s))
         self._level_dbfs = max(SILENT_DBFS, self._level_dbfs - _LEVEL_FALLS_DB)
         if self._state.is_muted != self._controls.is_muted:
             self.show(MicrophoneSet(self._controls.is_muted))

@@ -42,6 +42,7 @@ _QUIET_DBFS, _LOUD_DBFS, _CLIPPING_DBFS = -60.0, -6.0, -1.0
 _WATERFALL_MIN_HEIGHT = 18
 _WATERFALL_MIN_WIDTH = 36
 _HEADROOM = 1.15
+_NOTICE_LINES, _NOTICE_LINES_AT_LEAST = 6, 3
 _HELP_INDENT = 11
 
 _KEYS = (
@@ -243,15 +244,37 @@ def _footer(state: ViewState, width: int, height: int, glyphs: Glyphs) -> list[T
     if parts is not None and is_roomy and not state.shows_help:
         lines += waterfall(parts, min(width, 72), glyphs)
     lines.append(_meter(state, width, glyphs))
-    lines += [
-        Text(printable(notice), style="yellow")
-        for notice in state.notices[-(2 if is_roomy else 1) :]
-    ]
+    lines += _notices(state, width, _NOTICE_LINES if is_roomy else _NOTICE_LINES_AT_LEAST, glyphs)
     if state.line is not None:
         lines.append(_typed(state.line, width))
     else:
         lines.append(_hints(state, width))
     return lines
+
+
+def _notices(state: ViewState, width: int, room: int, glyphs: Glyphs) -> list[Text]:
+    """What is told: the newest first gets the room that it needs, a library's words the rest."""
+    lines: list[Text] = []
+    newest_first = state.notices[::-1]
+    for notice in sorted(newest_first, key=lambda each: each.is_of_library):
+        style = "dim" if notice.is_of_library else "yellow"
+        wrapped = _wrapped(Text(printable(notice.text), style=style), width)
+        if notice.is_of_library and len(wrapped) > 1:
+            wrapped = _cut(wrapped, 1, width, glyphs)
+        if left := room - len(lines):
+            lines = [*_cut(wrapped, left, width, glyphs), *lines]
+    return lines
+
+
+def _cut(lines: list[Text], room: int, width: int, glyphs: Glyphs) -> list[Text]:
+    """As many lines as there is room for; an ellipsis where more would follow."""
+    if len(lines) <= room:
+        return lines
+    last = lines[room - 1].copy()
+    last.rstrip()
+    last.truncate(max(0, width - cell_len(glyphs.ellipsis)))
+    last.append(glyphs.ellipsis)
+    return [*lines[: room - 1], last]
 
 
 def _meter(state: ViewState, width: int, glyphs: Glyphs) -> Text:
