@@ -32,6 +32,8 @@ BUILT_IN = Device(
 )
 HEADSET = Device(1, "Headset", "Fake", 1, 1, RATE_HZ, 10.0, 10.0)
 
+HEADSET_AS_DEFAULT = replace(HEADSET, is_default_input=True, is_default_output=True)
+
 
 @dataclass
 class FakeStream:
@@ -225,6 +227,35 @@ def test_a_device_chosen_by_number_is_followed_by_name(
 
     converse(virtual_time, computer, choice("1"), story)
     assert set(computer.opened(Side.INPUT)[1:]) == {"Headset"}
+
+
+def test_one_of_two_devices_of_one_name_is_followed_rather_than_the_default(
+    virtual_time: Run, computer: Computer
+) -> None:
+    computer.present = [BUILT_IN, HEADSET, replace(HEADSET, number=2)]
+    computer.relist()
+
+    async def story(seen: Conversation) -> None:
+        assert seen.audio.names() == ("Headset", "Headset")
+        computer.present = []
+        await asyncio.sleep(4.0)
+        computer.present = [BUILT_IN, HEADSET, replace(HEADSET, number=2)]
+        await asyncio.sleep(4.0)
+
+    converse(virtual_time, computer, choice("2"), story)
+    assert set(computer.opened(Side.INPUT)) == {"Headset"}
+
+
+def test_the_names_are_those_of_the_devices_that_were_opened(
+    virtual_time: Run, computer: Computer
+) -> None:
+    async def story(seen: Conversation) -> None:
+        assert seen.audio.names() == ("Built-in", "Built-in")
+        computer.present = [HEADSET_AS_DEFAULT]
+        await asyncio.sleep(6.0)
+
+    seen = converse(virtual_time, computer, choice(), story)
+    assert seen.audio.names() == ("Built-in, then Headset",) * 2
 
 
 def test_nothing_is_started_anew_while_all_is_well(virtual_time: Run, computer: Computer) -> None:

@@ -93,6 +93,7 @@ class _Watched:
         self.part = part
         self.wanted = wanted
         self.name = ""  # of the device that is, or was, in use
+        self.names_used: list[str] = []  # in the order in which they were opened first
         self.is_missed = False  # and the user was told so
         self._raised = 0
         self._mishaps_before = 0
@@ -112,6 +113,8 @@ class _Watched:
         device = self.choose(devices)
         self.part.open(device, self.latency(device))
         self.name = device.name
+        if device.name not in self.names_used:
+            self.names_used.append(device.name)
         if self.wanted.isdigit():  # numbers change when devices come and go
             self.wanted = f"{device.name}, {device.host_api}"
 
@@ -124,6 +127,10 @@ class _Watched:
         try:
             return find_device(self.side, self.wanted, devices)
         except DeviceError:
+            for each in devices:  # several of that name: one of them rather than another
+                is_meant = self.wanted == f"{each.name}, {each.host_api}"
+                if is_meant and each.channels(self.side):
+                    return each
             return find_device(self.side, "", devices)
 
     def wants_another(self, devices: Sequence[Device]) -> bool:
@@ -202,6 +209,11 @@ class DesktopAudio:
         closings = [each.part.be_away() for each in self._watched]
         with contextlib.suppress(DeviceError):  # a device that is gone may not answer any more
             await _apart(lambda: _run_all(closings))
+
+    def names(self) -> tuple[str, str]:
+        """Of the microphones and of the loudspeakers that were opened, in their order."""
+        microphone, loudspeaker = (", then ".join(each.names_used) for each in self._watched)
+        return microphone, loudspeaker
 
     def mishaps(self) -> str:
         """Overruns, underruns and changes of devices in one line; empty if there were none."""

@@ -109,7 +109,7 @@ class ChatConversation:
         source: AudioSource,
         sink: AudioSink,
         *,
-        names: tuple[str, str],
+        names: Callable[[], tuple[str, str]],
         output_latency_ms: float | None = None,
         greeting: str = "",
     ) -> None:
@@ -118,7 +118,7 @@ class ChatConversation:
         Args:
             source: the user's audio.
             sink: the bot's.
-            names: of both, for the recording's record.
+            names: gives those of both at the end, for the recording's record.
             output_latency_ms: of the sink; None takes the median of what was measured.
             greeting: a line that opens the conversation where no view does.
 
@@ -131,7 +131,7 @@ class ChatConversation:
             if recorder is not None:
                 sink = recorder.sink
                 held.push_async_callback(
-                    recorder.close, lambda summary: self._meta(names, output_latency_ms, summary)
+                    recorder.close, lambda summary: self._meta(names(), output_latency_ms, summary)
                 )
             transcript = TranscriptKeeper(self._keeping.transcript_file, on_failure=self._tell_of)
             self._observers.append(transcript.observe)
