@@ -18,7 +18,7 @@ import asyncio
 import json
 import tempfile
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,7 @@ from voicebot.events import Outcome, TurnClosed
 from voicebot.keeping.bot_track import BotTrack, TappedSink
 from voicebot.keeping.speech_log import SpeechLog, SpokenTurn
 from voicebot.keeping.stereo_file import StereoFile
+from voicebot.timeline import Mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -294,15 +295,16 @@ class Recorder:
         for index, clip in enumerate(self._clips):
             is_last = index + 1 == len(self._clips)
             until_s = end_s if is_last else starts_s[index + 1]
-            found.append(
-                score(
-                    PlayedTurn(clip.label, starts_s[index], until_s, self._folder.resolve().name),
-                    bot_spans=self._bot_spans,
-                    closed=self._closed,
-                    bot_stretches=self._bot_stretches,
-                    underruns=underruns if is_last else 0,
-                )
+            record = score(
+                PlayedTurn(clip.label, starts_s[index], until_s, self._folder.resolve().name),
+                bot_spans=self._bot_spans,
+                closed=self._closed,
+                bot_stretches=self._bot_stretches,
+                underruns=underruns if is_last else 0,
             )
+            if Mark.FLOOR_FREE.value in record.marks:  # the wait was chosen, see latency.py
+                record = replace(record, voice_to_voice_ms=None, breakdown_ms=None)
+            found.append(record)
         return found
 
 
