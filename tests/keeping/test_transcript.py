@@ -11,7 +11,7 @@ import pytest
 from conversations import converse, scripted, speech
 from test_session_interruptions import REPLY, TurnByTurnAsr
 from voicebot.engines.scripted import FailAt, ScriptedLlm
-from voicebot.errors import ConfigError, EngineError
+from voicebot.errors import ConfigError, EngineError, OutputError
 from voicebot.keeping.transcript import TranscriptEntry, TranscriptFile, check_transcript_path
 from voicebot.keeping.transcript_keeper import TranscriptKeeper
 from voicebot.terminal.printable import printable
@@ -104,6 +104,37 @@ def test_another_conversation_is_added(virtual_time: Run, tmp_path: Path) -> Non
     path.write_text("mine\n", encoding="utf-8")
     virtual_time(kept(path))
     assert path.read_text(encoding="utf-8").startswith("mine\n# Conversation of")
+
+
+def test_each_save_is_whole_and_each_conversation_has_its_own_file(
+    virtual_time: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    async def main() -> None:
+        keepers = [TranscriptKeeper(None, on_failure=lambda _: None) for _ in range(2)]
+        keepers[1]._started_at = keepers[0]._started_at
+        talk = await converse([(0.5, speech(1.0))])
+        for event in talk.events:
+            keepers[0].observe(event)
+            keepers[1].observe(event)
+        path, other = keepers[0].save(), keepers[1].save()
+        assert path is not None
+        assert other == path.with_stem(f"{path.stem}-2"), "two that began in the same second"
+        whole = path.read_text(encoding="utf-8")
+        assert keepers[0].save() == path
+        assert path.read_text(encoding="utf-8") == whole
+
+        def refuse(*_: object) -> None:
+            raise OutputError("the disk is full")
+
+        monkeypatch.setattr("voicebot.keeping.transcript_keeper.save", refuse)
+        with pytest.raises(OutputError):
+            keepers[0].save()
+        assert path.read_text(encoding="utf-8") == whole, "the save before stays"
+
+    virtual_time(main())
+    assert len(list(tmp_path.iterdir())) == 2, "nothing else is left behind"
 
 
 def test_a_failure_is_in_it(virtual_time: Run, tmp_path: Path) -> None:
