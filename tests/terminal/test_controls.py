@@ -138,6 +138,20 @@ def test_what_was_said_before_muting_is_answered(virtual_time: Run) -> None:
     assert closed.speech_end_s == pytest.approx(1.3, abs=0.05)
 
 
+def test_to_wait_for_the_key_to_talk_is_not_to_be_muted(virtual_time: Run) -> None:
+    seen: list[tuple[bool, bool]] = []
+
+    def look(controls: Controls, _: Any) -> None:
+        seen.append((controls.is_muted, controls.is_shut))
+
+    def toggle(controls: Controls, _: Any) -> None:
+        controls.toggle_talk(asyncio.get_running_loop().time())
+
+    keys = [(0.1, look), (0.2, toggle), (0.3, look), (0.4, lambda c, _: c.toggle_mute())]
+    virtual_time(chat([], [*keys, (0.5, look)], is_push_to_talk=True, until_s=1.0))
+    assert seen == [(False, True), (False, False), (True, True)]
+
+
 def test_a_held_key_is_a_turn(virtual_time: Run) -> None:
     def press(controls: Controls, _: Any) -> None:
         controls.press_talk(asyncio.get_running_loop().time())

@@ -173,7 +173,8 @@ def test_the_meter_rises_with_the_level() -> None:
     ]
     assert full == sorted(full)
     assert full[-1] > full[0]
-    assert "muted" in shown(replace(STATE, is_muted=True), 80, 24)
+    assert "muted" in shown(replace(STATE, is_muted=True, is_shut=True), 80, 24)
+    assert "shut" in shown(replace(STATE, is_shut=True), 80, 24)
 
 
 def test_a_line_that_is_typed_stays_in_sight_at_its_end() -> None:

@@ -133,7 +133,9 @@ def test_a_failure_is_told(virtual_time: Run) -> None:
 
 
 def test_what_keys_do_is_seen() -> None:
-    assert fold(MicrophoneSet(is_muted=True)).activity is Activity.MUTED
+    assert fold(MicrophoneSet(is_muted=True, is_shut=True)).activity is Activity.MUTED
+    assert fold(MicrophoneSet(is_muted=False, is_shut=True)).activity is Activity.READY
+    assert fold(MicrophoneSet(is_muted=False, is_shut=False)).activity is Activity.LISTENING
     assert fold(Tick(-50, is_asleep=True)).activity is Activity.ASLEEP
     assert fold(LineEdited("he")).line == "he"
     assert fold(LineEdited("he"), LineEdited(None)).line is None

@@ -143,8 +143,9 @@ class LiveView:
         level_dbfs = float(round(self._level_dbfs))
         self.show(Tick(level_dbfs, turn, heard, self._is_asleep(), now_s))
         self._level_dbfs = max(SILENT_DBFS, self._level_dbfs - _LEVEL_FALLS_DB)
-        if self._state.is_muted != self._controls.is_muted:
-            self.show(MicrophoneSet(self._controls.is_muted))
+        microphone = MicrophoneSet(self._controls.is_muted, self._controls.is_shut)
+        if microphone != MicrophoneSet(self._state.is_muted, self._state.is_shut):
+            self.show(microphone)
 
     def _take_keys(self, keys: list[Press]) -> None:
         """Take keys that came at once."""

@@ -105,7 +105,7 @@ def line_commands(controls: Controls, lines: PlainLines) -> LineReader:
         if word in commands:
             commands[word]()
             if word == "/mute":
-                lines.tell("muted" if controls.is_muted else "listening")
+                lines.tell("muted" if controls.is_muted else "not muted")
         elif word == "/talk":
             controls.toggle_talk(loop.time())
         elif word.startswith("/"):

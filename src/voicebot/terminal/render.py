@@ -36,6 +36,7 @@ _ACTIVITY_STYLES = {
     Activity.THINKING: "bold yellow",
     Activity.SPEAKING: "bold cyan",
     Activity.MUTED: "bold red",
+    Activity.READY: "green",
     Activity.ASLEEP: "dim",
 }
 _QUIET_DBFS, _LOUD_DBFS, _CLIPPING_DBFS = -60.0, -6.0, -1.0
@@ -280,12 +281,14 @@ def _cut(lines: list[Text], room: int, width: int, glyphs: Glyphs) -> list[Text]
 def _meter(state: ViewState, width: int, glyphs: Glyphs) -> Text:
     p50_ms = state.p50_ms
     figures = "" if p50_ms is None else f"  p50 {p50_ms:.0f} ms, n={len(state.latencies_ms)}"
-    level = "muted" if state.is_muted else f"{max(state.level_dbfs, -99):.0f} dB"
+    level = f"{max(state.level_dbfs, -99):.0f} dB"
+    if state.is_shut:
+        level = "muted" if state.is_muted else "shut"
     bar_width = min(30, width - len("mic ") - len(" -99 dB") - len(figures))
     text = Text("mic ", style="dim")
     if bar_width > 0:
         share = (state.level_dbfs - _QUIET_DBFS) / -_QUIET_DBFS
-        full = 0 if state.is_muted else round(min(1.0, max(0.0, share)) * bar_width)
+        full = 0 if state.is_shut else round(min(1.0, max(0.0, share)) * bar_width)
         style = "green"
         if state.level_dbfs > _LOUD_DBFS:
             style = "red" if state.level_dbfs > _CLIPPING_DBFS else "yellow"

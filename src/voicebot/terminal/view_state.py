@@ -59,6 +59,7 @@ class Activity(Enum):
     THINKING = "thinking"
     SPEAKING = "speaking"
     MUTED = "muted"
+    READY = "ready"  # for the key to talk
     ASLEEP = "asleep"
 
 
@@ -83,9 +84,15 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class MicrophoneSet:
-    """A key has muted the microphone, or opened it again."""
+    """A key has shut the microphone, or opened it again.
+
+    Attributes:
+        is_muted: whether it stays shut until it is asked for again.
+        is_shut: whether nothing is heard: muted, or waiting for the key to talk.
+    """
 
     is_muted: bool
+    is_shut: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +164,8 @@ class ViewState:
     Attributes:
         title: the profile, as the header names it.
         is_push_to_talk: whether the microphone is shut but for a key.
-        is_muted: whether it is shut.
+        is_muted: whether it is muted.
+        is_shut: whether nothing is heard: muted, or waiting for the key to talk.
         is_asleep: whether a wake word is waited for.
         level_dbfs: how loud it is.
         is_user_speaking: whether an open turn is in speech.
@@ -178,6 +186,7 @@ class ViewState:
     title: str = ""
     is_push_to_talk: bool = False
     is_muted: bool = False
+    is_shut: bool = False
     is_asleep: bool = False
     level_dbfs: float = SILENT_DBFS
     is_user_speaking: bool = False
@@ -205,6 +214,8 @@ class ViewState:
             return Activity.THINKING
         if self.is_muted:
             return Activity.MUTED
+        if self.is_shut:
+            return Activity.READY
         return Activity.ASLEEP if self.is_asleep else Activity.LISTENING
 
     @property
@@ -224,7 +235,7 @@ def reduce(state: ViewState, fact: ViewFact) -> ViewState:  # noqa: PLR0911  # o
         case Tick():
             return _tick(state, fact)
         case MicrophoneSet():
-            return replace(state, is_muted=fact.is_muted)
+            return replace(state, is_muted=fact.is_muted, is_shut=fact.is_shut)
         case LineEdited():
             return replace(state, line=fact.line)
         case HelpToggled():
