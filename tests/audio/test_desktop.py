@@ -197,7 +197,7 @@ def test_a_microphone_that_vanishes_is_followed_and_time_goes_on(
     assert seen.heard[-1].samples.all(), "it is heard again"
     heard_s = sum(len(block.samples) for block in seen.heard) / RATE_HZ
     assert 8.0 < heard_s <= seen.heard[-1].end_s + 0.01, "no stretch is heard twice"
-    assert seen.audio.mishaps() == "1 changes of devices"
+    assert seen.audio.mishaps() == "1 change of devices"
 
 
 def test_the_default_device_stands_in_until_the_chosen_one_is_back(

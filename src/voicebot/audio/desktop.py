@@ -218,12 +218,12 @@ class DesktopAudio:
     def mishaps(self) -> str:
         """Overruns, underruns and changes of devices in one line; empty if there were none."""
         parts = [
-            f"{count} {what}"
+            f"{count} {what.format(s='' if count == 1 else 's')}"
             for count, what in (
-                (self.microphone.overruns, "overruns of the microphone"),
-                (self.sink.device_underruns, "underruns of the loudspeaker"),
-                (self.sink.underruns, "gaps in replies"),
-                (self.changes, "changes of devices"),
+                (self.microphone.overruns, "overrun{s} of the microphone"),
+                (self.sink.device_underruns, "underrun{s} of the loudspeaker"),
+                (self.sink.underruns, "gap{s} in replies"),
+                (self.changes, "change{s} of devices"),
             )
             if count
         ]
