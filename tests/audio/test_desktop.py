@@ -384,6 +384,14 @@ def test_a_stream_that_opens_after_it_was_given_up_is_closed_again(
     asyncio.run(main())
 
 
+@pytest.mark.parametrize(("frames", "told"), [(3, ""), (120, "1200 ms without echo cancellation")])
+def test_echo_that_could_not_be_cancelled_is_told(frames: int, told: str) -> None:
+    audio = DesktopAudio(choice(), lambda _: None)
+    cleaner: Any = SimpleNamespace(frames_without_far_end=frames)
+    audio._cleaner = cleaner
+    assert audio.mishaps() == told
+
+
 def test_an_absent_device_at_the_start_is_an_error(virtual_time: Run, computer: Computer) -> None:
     computer.present = computer.listed = []
 

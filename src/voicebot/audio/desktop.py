@@ -48,6 +48,8 @@ _MISHAP_WINDOW_S = 10.0
 _MISHAPS_BORNE = 3
 _LATENCY_RISES = 2
 _OWN_ANSWER_S = 10.0
+_FRAMES_TO_SETTLE = 20
+"""Until it is known how far ahead the loudspeaker's sound is known; no mishap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +229,9 @@ class DesktopAudio:
             )
             if count
         ]
+        lost = self._cleaner.frames_without_far_end if self._cleaner is not None else 0
+        if lost > _FRAMES_TO_SETTLE:
+            parts.append(f"{lost * 10} ms without echo cancellation")
         return ", ".join(parts)
 
     async def _watch(self) -> None:

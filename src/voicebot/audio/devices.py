@@ -143,11 +143,6 @@ class Microphone:
         """What is recorded from; None while it is away."""
         return self._opening.device if self._opening is not None else None
 
-    @property
-    def drift_ppm(self) -> float:
-        """How much faster than its nominal rate the device runs, in parts per million."""
-        return self._opening.clock.drift_ppm if self._opening is not None else 0.0
-
     def open(self, device: Device, latency: float | str = _LOWEST_LATENCY) -> None:
         """Record from ``device`` from now on.
 
@@ -322,11 +317,6 @@ class Speaker:
     def device(self) -> Device | None:
         """What is played on; None while it is away."""
         return self._opening.device if self._opening is not None else None
-
-    @property
-    def drift_ppm(self) -> float:
-        """How much faster than its nominal rate the device runs, in parts per million."""
-        return self._opening.clock.drift_ppm if self._opening is not None else 0.0
 
     @property
     def latency_s(self) -> float:
