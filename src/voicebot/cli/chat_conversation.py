@@ -186,7 +186,7 @@ class ChatConversation:
     async def _until_quit(self) -> None:
         await self._quitting.wait()
 
-    def _show(  # what a conversation is made of
+    def _show(
         self,
         shown: ExitStack,
         session: Session,

@@ -132,7 +132,7 @@ def _use_command(context: CliContext, *, microphone: str, loudspeaker: str) -> N
     path = remember(RememberedDevices(*chosen))
     for side, name in zip((Side.INPUT, Side.OUTPUT), chosen, strict=True):
         context.console.print(
-            f"{side.noun}: {name or 'the system default'}", markup=False, soft_wrap=True
+            f"{side.noun}: {printable(name) or 'the system default'}", markup=False, soft_wrap=True
         )
         if name.isdigit():
             context.error_console.print(
@@ -207,7 +207,9 @@ def _print_table(context: CliContext, devices: Sequence[Device]) -> None:
     kept = remembered()
     for what, name in (("microphone", kept.input), ("loudspeaker", kept.output)):
         if name:
-            context.console.print(f"Remembered {what}: {name}", markup=False, soft_wrap=True)
+            context.console.print(
+                f"Remembered {what}: {printable(name)}", markup=False, soft_wrap=True
+            )
 
 
 def _ms(channels: int, latency_ms: float) -> str:
@@ -231,7 +233,7 @@ async def _test(context: CliContext) -> None:
         )
         for what, part in (("Microphone", microphone), ("Loudspeaker", speaker)):
             name = part.device.name if part.device is not None else ""
-            context.console.print(f"{what}: {name}", markup=False, soft_wrap=True)
+            context.console.print(f"{what}: {printable(name)}", markup=False, soft_wrap=True)
         context.console.print(
             f"A tone of {_TONE_S:g} s is played; speak, and see whether the level follows."
         )

@@ -300,7 +300,7 @@ def _meter(state: ViewState, width: int, glyphs: Glyphs) -> Text:
 
 
 def _typed(line: str, width: int) -> Text:
-    shown = printable(line)
+    shown = printable(line[-4 * width :])  # a paste may be long; some characters take no room
     while shown and cell_len(shown) > width - 3:
         shown = shown[1:]
     text = Text("> ", style="bold")
