@@ -355,6 +355,30 @@ def test_a_device_that_does_not_ask_plays_nothing_sooner_for_it(
     virtual_time(main())
 
 
+def test_a_device_that_asks_for_two_blocks_at_once_is_told_exactly(
+    virtual_time: Run, portaudio: FakePortAudio
+) -> None:
+    async def main() -> None:
+        with Speaker("", sample_rate_hz=RATE_HZ, block_ms=10) as speaker:
+            (stream,) = portaudio.streams
+            loop = asyncio.get_running_loop()
+            for index in range(40):
+                now_s = loop.time() + STREAM_AHEAD_S
+                for block in range(2):
+                    dac_s = now_s + OUTPUT_LATENCY_S + block * BLOCK_S
+                    time = SimpleNamespace(currentTime=now_s, outputBufferDacTime=dac_s)
+                    stream.callback(np.zeros((160, 1), np.float32), 160, time, None)
+                asked_s = loop.time()
+                await asyncio.sleep(0.019 if index % 2 else 0.003)
+                starts_s = speaker.write(ones(1))
+                speaker.clear()
+                due_s = asked_s + OUTPUT_LATENCY_S + 2 * BLOCK_S
+                assert starts_s == pytest.approx(due_s, abs=1e-4)
+                await asyncio.sleep(asked_s + 2 * BLOCK_S - loop.time())
+
+    virtual_time(main())
+
+
 def test_before_the_device_asks_its_latency_is_still_to_come(
     virtual_time: Run, portaudio: FakePortAudio
 ) -> None:

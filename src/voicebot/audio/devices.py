@@ -38,6 +38,7 @@ _SILENT_DEVICE_S = 3.0
 _START_PATIENCE_S = 4.0
 _POLL_S = 0.02
 _LONGEST_FILL_S = 1.0
+_LEADS_KEPT = 8
 _FOREVER_S = float("inf")
 _NOTHING: Samples = np.zeros(0, dtype=np.float32)
 _LOWEST_LATENCY = "low"
@@ -63,7 +64,8 @@ class _Opening:
         self.given = 0  # samples at 16 kHz that were made of them
         self.resampler: StreamResampler | None = None  # of an input
         self.last_call_s = now_s
-        self.lead_s = 0.0  # of an output: from its latest call to the DAC time asked for
+        # Of an output: from its latest calls to the DAC times that they asked for.
+        self.leads_s: deque[float] = deque(maxlen=_LEADS_KEPT)
         self.has_ended = False
 
     def take(self, opened: OpenStream) -> None:
@@ -479,7 +481,7 @@ class Speaker:
             self._ran_dry = self._ran_dry or (self._in_utterance and filled < frames)
             out[filled:] = 0.0
             opening.clock.observe(opening.count, starts_s)
-            opening.lead_s = starts_s - now_s
+            opening.leads_s.append(starts_s - now_s)
             if filled:
                 self._sound_ends_s = opening.clock.instant_of(opening.count + filled)
             opening.count += frames
@@ -526,7 +528,7 @@ class Speaker:
         """When the next queued sample leaves, rather too late than too early.
 
         The device will ask for it now at the earliest, and plays it as long afterwards as what it
-        asked for last.
+        has asked for lately: the least of that, since some ask for several blocks at once.
         """
         assert self._loop is not None  # noqa: S101  # entered first
         now_s, opening = self._loop.time(), self._opening
@@ -534,8 +536,8 @@ class Speaker:
             return now_s + self._latency_s
         due_s = opening.clock.instant_of(opening.count)
         if due_s <= now_s:  # it has run dry, and fills its buffer anew
-            return now_s + max(self._latency_s, opening.lead_s)
-        return max(due_s, now_s + opening.lead_s)
+            return now_s + max(self._latency_s, *opening.leads_s)
+        return max(due_s, now_s + min(opening.leads_s))
 
 
 def _do_nothing() -> None:
