@@ -10,6 +10,7 @@ from conversations import RATE_HZ, Conversation, converse, scripted, speech, ton
 from test_session_interruptions import TurnByTurnAsr
 from voicebot.engines.scripted import ScriptedLlm, ScriptedTts
 from voicebot.events import BargedIn, Outcome, ReplyFinishing, ReplyHeld, SpeechResumed
+from voicebot.latency import estimated_breakdown
 from voicebot.session import SessionRules
 from voicebot.turns.interruption import BargeInMode, InterruptionRules
 
@@ -106,6 +107,18 @@ def test_a_slow_voice_says_no_more_than_the_sentence(virtual_time: Run) -> None:
     )
     assert talk.closed[0].heard == FIRST
     assert talk.closed[1].heard == "fine then."
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_wait_that_was_chosen_is_no_latency(virtual_time: Run, mode: BargeInMode) -> None:
+    talk = virtual_time(spoken_over(mode, (3.2, 0.4, "stop"), (14.0, 1.0, "and now")))
+    question, waited, last = talk.closed
+    assert waited.outcome is Outcome.ANSWERED
+    assert estimated_breakdown(waited) is None
+    for turn in (question, last):
+        parts = estimated_breakdown(turn)
+        assert parts is not None
+        assert parts.total_ms < 1000
 
 
 @pytest.mark.parametrize("at_s", [3.2, 4.0, 4.4])

@@ -35,6 +35,7 @@ from voicebot.builders.turns import vad_factory
 from voicebot.engines.espeak import EspeakTts
 from voicebot.engines.protocols import Prefilled, TextPiece
 from voicebot.engines.scripted import ScriptedAsr, ScriptedTurnDetector
+from voicebot.errors import ConfigError, VoicebotError
 from voicebot.events import BargedIn, ClauseSpoken, ReplyHeld, SpeechStarted
 from voicebot.history import History
 from voicebot.models.store import ModelStore, default_models_dir
@@ -381,10 +382,17 @@ def load_people(folder: Path, kinds: str, limit: int, dbfs: float) -> list[tuple
 
 
 def parse_processing(text: str) -> VoiceProcessing:
-    """``echo``, ``echo+noise``, ``echo+noise+gain`` and so on; ``none``."""
+    """``echo``, ``echo+noise``, ``echo+noise+gain`` and so on; ``none``.
+
+    Raises:
+        ConfigError: anything else.
+    """
     parts = set(text.split("+"))
     if unknown := parts - {"echo", "noise", "gain", "none"}:
-        raise argparse.ArgumentTypeError(f"unknown: {', '.join(sorted(unknown))}")
+        raise ConfigError(
+            f"--processing: unknown: {', '.join(map(repr, sorted(unknown)))}",
+            "'none', or 'echo', 'noise' and 'gain' with + between them",
+        )
     return VoiceProcessing(
         echo_cancellation="echo" in parts,
         noise_suppression="noise" in parts,
@@ -406,6 +414,27 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=40)
     parser.add_argument("--talk-dbfs", type=float, nargs="+", default=[-20.0, -26.0, -32.0])
     arguments = parser.parse_args()
+    for name in ("replies", "people"):
+        if getattr(arguments, name) < 1:
+            parser.error(f"--{name} is {getattr(arguments, name)}: give 1 or more")
+    if not arguments.rt60_s > 0.0:
+        parser.error(f"--rt60-s is {arguments.rt60_s:g}: give seconds above 0")
+    try:
+        measure(arguments)
+    except VoicebotError as error:
+        parser.error(str(error))
+
+
+def measure(arguments: argparse.Namespace) -> None:
+    """Print the rows.
+
+    Raises:
+        VoicebotError: an argument, a caller or a model is not what it must be.
+    """
+    for name in arguments.processing:
+        parse_processing(name)
+    if arguments.what == "over":
+        load_callers(arguments.callers, arguments.kinds, arguments.people, 0)
     vad, question = load_vad(), load_question()
     for gain_db in arguments.echo_gain_db:
         room = Room(gain_db, rt60_s=arguments.rt60_s, noise_dbfs=arguments.noise_dbfs)

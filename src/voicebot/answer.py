@@ -152,9 +152,13 @@ class Answer:
         if after is None or after.done():
             self._gate.set()
         else:
-            after.add_done_callback(lambda _: self._gate.set())
+            after.add_done_callback(lambda _: self._take_floor())
         if self._transcript:
             self._history.add_user(self._turn, self._transcript)
+
+    def _take_floor(self) -> None:
+        self._timeline.mark(Mark.FLOOR_FREE, asyncio.get_running_loop().time())
+        self._gate.set()
 
     async def until_written(self) -> None:
         """Wait until the language model has written all of it, or has failed."""

@@ -39,6 +39,7 @@ class Mark(Enum):
     SPEECH_END = "speech_end"  # the endpointer's estimate
     SOFT_END = "soft_end"  # the decision that the played draft started from
     COMMIT = "commit"
+    FLOOR_FREE = "floor_free"  # an earlier reply, which had to be waited for, was over
     PREFILLED = "prefilled"
     FIRST_TOKEN = "first_token"  # noqa: S105  # a language model's token
     WRITTEN = "written"  # the sink took the first samples

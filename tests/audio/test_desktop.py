@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -24,11 +25,14 @@ if TYPE_CHECKING:
 
     Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
+APART = desktop._apart
 RATE_HZ = 16_000
 BUILT_IN = Device(
     0, "Built-in", "Fake", 1, 1, RATE_HZ, 10.0, 10.0, is_default_input=True, is_default_output=True
 )
 HEADSET = Device(1, "Headset", "Fake", 1, 1, RATE_HZ, 10.0, 10.0)
+
+HEADSET_AS_DEFAULT = replace(HEADSET, is_default_input=True, is_default_output=True)
 
 
 @dataclass
@@ -193,7 +197,7 @@ def test_a_microphone_that_vanishes_is_followed_and_time_goes_on(
     assert seen.heard[-1].samples.all(), "it is heard again"
     heard_s = sum(len(block.samples) for block in seen.heard) / RATE_HZ
     assert 8.0 < heard_s <= seen.heard[-1].end_s + 0.01, "no stretch is heard twice"
-    assert seen.audio.mishaps() == "1 changes of devices"
+    assert seen.audio.mishaps() == "1 change of devices"
 
 
 def test_the_default_device_stands_in_until_the_chosen_one_is_back(
@@ -223,6 +227,35 @@ def test_a_device_chosen_by_number_is_followed_by_name(
 
     converse(virtual_time, computer, choice("1"), story)
     assert set(computer.opened(Side.INPUT)[1:]) == {"Headset"}
+
+
+def test_one_of_two_devices_of_one_name_is_followed_rather_than_the_default(
+    virtual_time: Run, computer: Computer
+) -> None:
+    computer.present = [BUILT_IN, HEADSET, replace(HEADSET, number=2)]
+    computer.relist()
+
+    async def story(seen: Conversation) -> None:
+        assert seen.audio.names() == ("Headset", "Headset")
+        computer.present = []
+        await asyncio.sleep(4.0)
+        computer.present = [BUILT_IN, HEADSET, replace(HEADSET, number=2)]
+        await asyncio.sleep(4.0)
+
+    converse(virtual_time, computer, choice("2"), story)
+    assert set(computer.opened(Side.INPUT)) == {"Headset"}
+
+
+def test_the_names_are_those_of_the_devices_that_were_opened(
+    virtual_time: Run, computer: Computer
+) -> None:
+    async def story(seen: Conversation) -> None:
+        assert seen.audio.names() == ("Built-in", "Built-in")
+        computer.present = [HEADSET_AS_DEFAULT]
+        await asyncio.sleep(6.0)
+
+    seen = converse(virtual_time, computer, choice(), story)
+    assert seen.audio.names() == ("Built-in, then Headset",) * 2
 
 
 def test_nothing_is_started_anew_while_all_is_well(virtual_time: Run, computer: Computer) -> None:
@@ -294,6 +327,69 @@ def test_latency_is_raised_when_samples_are_lost(virtual_time: Run, computer: Co
     assert [each.latency for each in computer.streams if each.side is Side.OUTPUT] == ["low"]
     assert "overruns of the microphone" in seen.audio.mishaps()
     assert seen.told == []
+
+
+def test_what_nobody_expected_is_told_once_and_devices_are_followed_all_the_same(
+    virtual_time: Run, computer: Computer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(_: Conversation) -> None:
+        def broken() -> list[Device]:
+            raise RuntimeError("a driver's own")
+
+        monkeypatch.setattr(desktop, "list_devices_afresh", broken)
+        computer.present = []
+        await asyncio.sleep(12.0)
+        computer.present = [BUILT_IN]
+        monkeypatch.setattr(desktop, "list_devices_afresh", lambda: list(computer.present))
+        await asyncio.sleep(6.0)
+
+    seen = converse(virtual_time, computer, choice(), story)
+    (failure,) = [line for line in seen.told if "driver's own" in line]
+    assert failure.startswith("voicebot: following the sound devices failed (RuntimeError: ")
+    assert len([line for line in seen.told if "is gone" in line]) == 2
+    assert len([line for line in seen.told if line.endswith("now.")]) == 2
+    assert seen.heard[-1].samples.all(), "it is heard again"
+
+
+def test_a_stream_that_opens_after_it_was_given_up_is_closed_again(
+    computer: Computer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a thread, as it happens where the sound system hangs for a while."""
+    monkeypatch.setattr(desktop, "_apart", APART)
+    monkeypatch.setattr(desktop, "_OWN_ANSWER_S", 0.05)
+    hangs, ends = threading.Event(), threading.Event()
+    ends.set()
+
+    def slow(side: Side, device: Device, **settings: Any) -> OpenStream:
+        hangs.set()
+        ends.wait(10.0)
+        return computer.open_stream(side, device, **settings)
+
+    async def main() -> None:
+        async with DesktopAudio(choice(), lambda _: None) as audio:
+            monkeypatch.setattr(devices, "open_stream", slow)
+            ends.clear()
+            assert not await audio._reopen(), "it is given up"
+            assert hangs.is_set()
+            ends.set()
+            with audio._opening_lock:
+                assert not [each for each in computer.streams if each.is_open]
+            assert len(computer.streams) > 2, "it did open"
+            monkeypatch.setattr(devices, "open_stream", computer.open_stream)
+            monkeypatch.setattr(desktop, "_OWN_ANSWER_S", 10.0)
+            assert await audio._reopen()
+            assert len([each for each in computer.streams if each.is_open]) == 2
+        assert not [each for each in computer.streams if each.is_open]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("frames", "told"), [(3, ""), (120, "1200 ms without echo cancellation")])
+def test_echo_that_could_not_be_cancelled_is_told(frames: int, told: str) -> None:
+    audio = DesktopAudio(choice(), lambda _: None)
+    cleaner: Any = SimpleNamespace(frames_without_far_end=frames)
+    audio._cleaner = cleaner
+    assert audio.mishaps() == told
 
 
 def test_an_absent_device_at_the_start_is_an_error(virtual_time: Run, computer: Computer) -> None:

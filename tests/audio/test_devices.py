@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import soxr
 
+from voicebot.audio import devices as devices_module
 from voicebot.audio import portaudio as portaudio_module
 from voicebot.audio.devices import Microphone, Speaker, require_devices
+from voicebot.audio.resampling import StreamResampler
 from voicebot.errors import DeviceError
 
 if TYPE_CHECKING:
@@ -328,6 +330,90 @@ def test_a_late_demand_does_not_shift_the_dac_times(
     virtual_time(main())
 
 
+@pytest.mark.parametrize("silent_s", [0.012, 0.02, 0.035, 0.05, 1.5])
+def test_a_device_that_does_not_ask_plays_nothing_sooner_for_it(
+    virtual_time: Run, portaudio: FakePortAudio, silent_s: float
+) -> None:
+    """What is written now is asked for now at the earliest, and leaves a latency later."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with Speaker("", sample_rate_hz=RATE_HZ, block_ms=10) as speaker:
+            player = Player(portaudio.streams[0])
+            await player.ask(20)
+            await asyncio.sleep(silent_s - BLOCK_S)
+            for _ in range(2):
+                speaker.begin()
+                starts_s = speaker.write(ones(160))
+                assert starts_s >= loop.time() + OUTPUT_LATENCY_S - 1e-4
+                await player.ask(1)
+                assert player.onset_s() == pytest.approx(starts_s, abs=1e-3)
+                player.played.clear()
+                await player.ask(100)
+                player.played.clear()
+
+    virtual_time(main())
+
+
+def test_a_device_that_asks_for_two_blocks_at_once_is_told_exactly(
+    virtual_time: Run, portaudio: FakePortAudio
+) -> None:
+    async def main() -> None:
+        with Speaker("", sample_rate_hz=RATE_HZ, block_ms=10) as speaker:
+            (stream,) = portaudio.streams
+            loop = asyncio.get_running_loop()
+            for index in range(40):
+                now_s = loop.time() + STREAM_AHEAD_S
+                for block in range(2):
+                    dac_s = now_s + OUTPUT_LATENCY_S + block * BLOCK_S
+                    time = SimpleNamespace(currentTime=now_s, outputBufferDacTime=dac_s)
+                    stream.callback(np.zeros((160, 1), np.float32), 160, time, None)
+                asked_s = loop.time()
+                await asyncio.sleep(0.019 if index % 2 else 0.003)
+                starts_s = speaker.write(ones(1))
+                speaker.clear()
+                due_s = asked_s + OUTPUT_LATENCY_S + 2 * BLOCK_S
+                assert starts_s == pytest.approx(due_s, abs=1e-4)
+                await asyncio.sleep(asked_s + 2 * BLOCK_S - loop.time())
+
+    virtual_time(main())
+
+
+def test_before_the_device_asks_its_latency_is_still_to_come(
+    virtual_time: Run, portaudio: FakePortAudio
+) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with Speaker("", sample_rate_hz=RATE_HZ, block_ms=10) as speaker:
+            speaker.begin()
+            starts_s = speaker.write(ones(160))
+            assert starts_s == pytest.approx(loop.time() + OUTPUT_LATENCY_S)
+            await asyncio.sleep(0.0)
+            player = Player(portaudio.streams[0])
+            await player.ask(1)
+            assert player.onset_s() == pytest.approx(starts_s, abs=1e-4)
+
+    virtual_time(main())
+
+
+def test_a_device_that_ran_dry_needs_its_whole_latency_again(
+    virtual_time: Run, portaudio: FakePortAudio
+) -> None:
+    """Whatever was left of it when it asked last."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with Speaker("", sample_rate_hz=RATE_HZ, block_ms=10) as speaker:
+            player = Player(portaudio.streams[0])
+            await player.ask(20)
+            await asyncio.sleep(0.025)
+            await player.ask(1, late_s=0.025)
+            await asyncio.sleep(0.2)
+            assert speaker.write(ones(10)) >= loop.time() + OUTPUT_LATENCY_S
+
+    virtual_time(main())
+
+
 def test_clear_drops_what_is_queued_and_tells_when_it_is_silent(
     virtual_time: Run, portaudio: FakePortAudio
 ) -> None:
@@ -419,6 +505,46 @@ def test_a_loudspeaker_at_another_rate_plays_the_same_sound(
     assert count / device_hz == pytest.approx(1.0, abs=1e-3), "nothing of the end is lost"
     whole = soxr.resample(sound, rate_hz, device_hz, quality="HQ")
     assert played[100 : count - 100] == pytest.approx(whole[100 : count - 100], abs=2e-3)
+
+
+def test_the_device_need_not_wait_while_a_chunk_is_resampled(
+    virtual_time: Run, portaudio: FakePortAudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks within the resampling, and takes what the resampler still held."""
+    portaudio.own_rate_hz = 48_000
+    portaudio.rates_hz = {48_000}
+    asked: list[Samples] = []
+
+    def ask() -> None:
+        (stream,) = portaudio.streams
+        now_s = asyncio.get_running_loop().time() + STREAM_AHEAD_S
+        out = np.full((480, 1), np.nan, dtype=np.float32)
+        time = SimpleNamespace(currentTime=now_s, outputBufferDacTime=now_s + OUTPUT_LATENCY_S)
+        stream.callback(out, 480, time, None)
+        asked.append(out[:, 0])
+
+    class SlowResampler(StreamResampler):
+        def push(self, samples: Samples) -> Samples:
+            if len(asked) < 4:
+                ask()
+                ask()
+            return super().push(samples)
+
+    monkeypatch.setattr(devices_module, "StreamResampler", SlowResampler)
+
+    async def main() -> int:
+        with Speaker("", sample_rate_hz=RATE_HZ, block_ms=10) as speaker:
+            speaker.begin()
+            for _ in range(3):
+                speaker.write(ones(200))
+            while len(asked) < 12:
+                ask()
+            return speaker.underruns
+
+    underruns = virtual_time(main())
+    played = np.concatenate(asked)
+    assert np.sum(played) / 48_000 == pytest.approx(600 / RATE_HZ, abs=0.0015), "all, and once"
+    assert underruns > 0
 
 
 # What may be wrong with devices.

@@ -66,3 +66,30 @@ def test_people_who_talk_over_it_are_heard(virtual_time: Run, tool: ModuleType) 
     assert done.people == 3
     assert done.heard == done.interrupted == 3
     assert done.too_early == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["alone", "--processing", "ehco"], "--processing: unknown: 'ehco'"),
+        (["alone", "--replies", "0"], "--replies is 0: give 1 or more"),
+        (["over", "--people", "-3"], "--people is -3: give 1 or more"),
+        (["alone", "--rt60-s", "0"], "--rt60-s is 0: give seconds above 0"),
+        (["over", "--callers", "gone"], "gone"),
+        (["over", "--kinds", "nonsense"], "nonsense"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_line(
+    tool: ModuleType,
+    arguments: list[str],
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["measure_echo.py", *arguments])
+    with pytest.raises(SystemExit) as raised:
+        tool.main()
+    assert raised.value.code == 2
+    *_, told = capsys.readouterr().err.splitlines()
+    assert told.startswith("measure_echo.py: error: ")
+    assert line in told

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from voicebot.audio import portaudio
 from voicebot.audio.portaudio import Device, Side, find_device, list_devices_afresh, open_stream
 from voicebot.errors import DeviceError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def device(number: int, name: str, host: str = "ALSA", **more: Any) -> Device:
@@ -145,3 +148,16 @@ def test_another_process_lists_the_devices() -> None:
     except DeviceError:
         pytest.skip("PortAudio does not work on this machine")
     assert [each.number for each in devices] == list(range(len(devices)))
+
+
+def test_nothing_of_the_current_folder_runs_in_the_process_that_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    try:
+        devices = list_devices_afresh()
+    except DeviceError:
+        pytest.skip("PortAudio does not work on this machine")
+    for name in ("voicebot", "json", "dataclasses"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('not this one')\n")
+    monkeypatch.chdir(tmp_path)
+    assert list_devices_afresh() == devices

@@ -33,6 +33,7 @@ def no_models(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (["--transcript", "talk.txt"], "the transcript talk.txt has the suffix '.txt'"),
         (["--transcript", "gone/talk.md"], "there is no folder gone for the transcript"),
+        (["--transcript", "folder.md"], "the transcript folder.md cannot be written"),
         (["--persona", "gone.txt"], "the system prompt gone.txt cannot be read"),
         (["--record", "taken"], "taken holds a recording already"),
         (["--set", "chat.wake_word=computer"], 'chat.wake_word = "computer"'),
@@ -48,10 +49,24 @@ def test_what_cannot_work_is_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "taken").mkdir()
-    (tmp_path / "taken" / "manifest.jsonl").touch()
+    (tmp_path / "taken" / "conversation.wav").touch()
+    (tmp_path / "folder.md").mkdir()
     assert run(["chat", "--input", str(QUESTION), *arguments]) in (1, 2)
     (shown,) = capsys.readouterr().err.splitlines()
     assert shown.startswith(f"voicebot: error: {line}")
+
+
+def test_what_is_only_tried_leaves_no_transcript(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "kept.md").write_text("kept", encoding="utf-8")
+    for name in ("talk.md", "kept.md"):
+        command = ["chat", "--transcript", name, "--input", "gone.wav"]
+        assert run(command) == 1
+        assert "gone.wav" in capsys.readouterr().err
+    assert not (tmp_path / "talk.md").exists()
+    assert (tmp_path / "kept.md").read_text(encoding="utf-8") == "kept"
 
 
 @pytest.mark.models

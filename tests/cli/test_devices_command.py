@@ -62,6 +62,27 @@ def test_what_is_chosen_is_remembered_by_a_name_that_lasts(capsys: Any) -> None:
     assert remembered() == RememberedDevices()
 
 
+def test_names_with_brackets_are_printed_as_they_are(
+    capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = replace(DEVICES[1], name="Mic [USB] [/bold]", host_api="[red]ALSA")
+    monkeypatch.setattr(portaudio, "list_devices", lambda: [*DEVICES, replace(odd, number=4)])
+    assert run(["devices"]) == 0
+    shown = capsys.readouterr().out
+    assert "Mic [USB] [/bold]" in shown
+    assert "[red]ALSA" in shown
+
+
+def test_two_devices_of_one_name_are_told(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    twin = replace(DEVICES[1], number=4)
+    monkeypatch.setattr(portaudio, "list_devices", lambda: [*DEVICES, twin])
+    assert run(["devices"]) == 0
+    assert "Several devices are called 'USB mic': choose one by its" in capsys.readouterr().out
+    assert run(["devices", "use", "4", "built"]) == 0
+    assert "Another microphone has the same name" in capsys.readouterr().err
+    assert remembered().input == "4"
+
+
 @pytest.mark.parametrize(
     ("microphone", "problem"),
     [

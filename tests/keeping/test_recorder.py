@@ -30,6 +30,7 @@ from voicebot.input_gate import InputGate
 from voicebot.keeping.bot_track import BotTrack
 from voicebot.keeping.recorder import Recorder, prepare_folder
 from voicebot.session import Session, SessionRules
+from voicebot.turns.interruption import BargeInMode, InterruptionRules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -84,6 +85,7 @@ async def recorded(
     tts: ScriptedTts | None = None,
     keys: Sequence[tuple[float, Callable[[Session], object]]] = (),
     listen_s: float = 8.0,
+    mode: BargeInMode = BargeInMode.INTERRUPT,
 ) -> Recorded:
     prepare_folder(folder)
     loop = asyncio.get_running_loop()
@@ -105,7 +107,7 @@ async def recorded(
         recorder.sink,
         stages,
         history=History("", max_tokens=10_000),
-        rules=SessionRules(),
+        rules=SessionRules(interruption=InterruptionRules(mode=mode)),
         notify=recorder.observe,
     )
     starts_s = [microphone.play(samples, not_before_s=at_s) for at_s, samples in clips]
@@ -128,6 +130,19 @@ async def recorded(
     with contextlib.suppress(soundfile.LibsndfileError):
         samples, _ = soundfile.read(folder / "conversation.wav", dtype="float32")
     return Recorded(folder, failures, starts_s, played, samples, origin[0])
+
+
+def test_a_wait_that_was_chosen_is_no_latency(virtual_time: Run, tmp_path: Path) -> None:
+    clips = [(0.5, speech(1.0)), (3.2, tone(1.0))]
+    virtual_time(
+        recorded(tmp_path / "r", clips, "count", "no wait", listen_s=14.0, mode=BargeInMode.NEVER)
+    )
+    run = read_run(tmp_path / "r" / "run.json")
+    first, waited = run.turns
+    assert first.voice_to_voice_ms is not None
+    assert waited.outcome == "answered"
+    assert waited.voice_to_voice_ms is waited.breakdown_ms is None
+    assert run.summary.voice_to_voice_ms.p50 == pytest.approx(first.voice_to_voice_ms)
 
 
 async def _tick() -> None:
@@ -284,9 +299,18 @@ def test_the_microphone_s_clock_is_followed(
 
 
 def test_a_recording_is_not_overwritten(tmp_path: Path) -> None:
-    prepare_folder(tmp_path / "r")
+    folder = tmp_path / "r"
+    prepare_folder(folder)
+    prepare_folder(folder)  # nothing was recorded: the conversation did not begin
+    (folder / "manifest.jsonl").touch()
+    prepare_folder(folder)
+    (folder / "manifest.jsonl").write_text("{}\n", encoding="utf-8")
     with pytest.raises(OutputError, match="holds a recording already"):
-        prepare_folder(tmp_path / "r")
+        prepare_folder(folder)
+    (folder / "manifest.jsonl").unlink()
+    (folder / "conversation.wav").touch()
+    with pytest.raises(OutputError, match="holds a recording already"):
+        prepare_folder(folder)
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
         prepare_folder(tmp_path / "file")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,9 +11,10 @@ import pytest
 from conversations import converse, scripted, speech
 from test_session_interruptions import REPLY, TurnByTurnAsr
 from voicebot.engines.scripted import FailAt, ScriptedLlm
-from voicebot.errors import ConfigError, EngineError
-from voicebot.keeping.transcript import check_transcript_path
+from voicebot.errors import ConfigError, EngineError, OutputError
+from voicebot.keeping.transcript import TranscriptEntry, TranscriptFile, check_transcript_path
 from voicebot.keeping.transcript_keeper import TranscriptKeeper
+from voicebot.terminal.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +54,32 @@ def test_json_lines(virtual_time: Run, tmp_path: Path) -> None:
     assert rows[0]["at"] < rows[1]["at"]
 
 
+def test_markdown_is_text_that_any_terminal_may_show(tmp_path: Path) -> None:
+    path = tmp_path / "talk.md"
+    escape = "a\x1b]0;title\x07b\x9b2Jc"
+    file = TranscriptFile(path, datetime.now(UTC))
+    file.append(
+        TranscriptEntry(
+            "",
+            1,
+            "answered",
+            escape,
+            escape,
+            "",
+            typed=True,
+            voice_to_voice_ms=None,
+            failure=escape,
+        )
+    )
+    text = path.read_text(encoding="utf-8")
+    assert text.count("a ]0;title b 2Jc") == 3
+    assert all(line == printable(line) for line in text.splitlines())
+
+
+def test_letters_that_join_stay_joined() -> None:
+    assert printable("क्\u200dष \u202eevil") == "क्\u200dष  evil"
+
+
 def test_markdown(virtual_time: Run, tmp_path: Path) -> None:
     path = tmp_path / "talk.MD"
     virtual_time(kept(path))
@@ -76,6 +104,37 @@ def test_another_conversation_is_added(virtual_time: Run, tmp_path: Path) -> Non
     path.write_text("mine\n", encoding="utf-8")
     virtual_time(kept(path))
     assert path.read_text(encoding="utf-8").startswith("mine\n# Conversation of")
+
+
+def test_each_save_is_whole_and_each_conversation_has_its_own_file(
+    virtual_time: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    async def main() -> None:
+        keepers = [TranscriptKeeper(None, on_failure=lambda _: None) for _ in range(2)]
+        keepers[1]._started_at = keepers[0]._started_at
+        talk = await converse([(0.5, speech(1.0))])
+        for event in talk.events:
+            keepers[0].observe(event)
+            keepers[1].observe(event)
+        path, other = keepers[0].save(), keepers[1].save()
+        assert path is not None
+        assert other == path.with_stem(f"{path.stem}-2"), "two that began in the same second"
+        whole = path.read_text(encoding="utf-8")
+        assert keepers[0].save() == path
+        assert path.read_text(encoding="utf-8") == whole
+
+        def refuse(*_: object) -> None:
+            raise OutputError("the disk is full")
+
+        monkeypatch.setattr("voicebot.keeping.transcript_keeper.save", refuse)
+        with pytest.raises(OutputError):
+            keepers[0].save()
+        assert path.read_text(encoding="utf-8") == whole, "the save before stays"
+
+    virtual_time(main())
+    assert len(list(tmp_path.iterdir())) == 2, "nothing else is left behind"
 
 
 def test_a_failure_is_in_it(virtual_time: Run, tmp_path: Path) -> None:

@@ -11,19 +11,27 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from conversations import RATE_HZ, scripted, speech
+from conversations import RATE_HZ, converse, scripted, speech
 from test_session_interruptions import REPLY, TurnByTurnAsr
 from voicebot.audio.sinks import VirtualSpeaker
 from voicebot.audio.sources import VirtualMicrophone
 from voicebot.engines.scripted import ScriptedLlm
-from voicebot.events import Event, Outcome, TurnClosed, TurnCommitted
+from voicebot.errors import EngineError
+from voicebot.events import (
+    Event,
+    Outcome,
+    StageFailed,
+    StageFellBack,
+    TurnClosed,
+    TurnCommitted,
+)
 from voicebot.history import History
 from voicebot.input_gate import InputGate
 from voicebot.keeping.transcript_keeper import TranscriptKeeper
 from voicebot.session import Session, SessionRules
 from voicebot.terminal import live_view, plain_lines
 from voicebot.terminal.controls import Controls
-from voicebot.terminal.keys import Key
+from voicebot.terminal.keys import Key, Paste, Press
 from voicebot.terminal.live_view import LiveView
 from voicebot.terminal.plain_lines import PlainLines, line_commands
 from voicebot.turns.interruption import BargeInMode
@@ -130,6 +138,20 @@ def test_what_was_said_before_muting_is_answered(virtual_time: Run) -> None:
     assert closed.speech_end_s == pytest.approx(1.3, abs=0.05)
 
 
+def test_to_wait_for_the_key_to_talk_is_not_to_be_muted(virtual_time: Run) -> None:
+    seen: list[tuple[bool, bool]] = []
+
+    def look(controls: Controls, _: Any) -> None:
+        seen.append((controls.is_muted, controls.is_shut))
+
+    def toggle(controls: Controls, _: Any) -> None:
+        controls.toggle_talk(asyncio.get_running_loop().time())
+
+    keys = [(0.1, look), (0.2, toggle), (0.3, look), (0.4, lambda c, _: c.toggle_mute())]
+    virtual_time(chat([], [*keys, (0.5, look)], is_push_to_talk=True, until_s=1.0))
+    assert seen == [(False, True), (False, False), (True, True)]
+
+
 def test_a_held_key_is_a_turn(virtual_time: Run) -> None:
     def press(controls: Controls, _: Any) -> None:
         controls.press_talk(asyncio.get_running_loop().time())
@@ -196,7 +218,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> tuple[LiveView, io.StringIO]:
     return made, out
 
 
-def press(*keys: Key | str) -> Callable[[Controls, LiveView], None]:
+def press(*keys: Press) -> Callable[[Controls, LiveView], None]:
     def do(_: Controls, view: LiveView) -> None:
         for key in keys:
             view._press(key)
@@ -262,6 +284,59 @@ def test_keys_of_the_live_view(virtual_time: Run, screen: tuple[LiveView, io.Str
     assert not view.state.shows_help
 
 
+def at_once(*keys: Press) -> Callable[[Controls, LiveView], None]:
+    return lambda _, view: view._take_keys(list(keys))
+
+
+def test_what_is_pasted_is_typed_and_never_acts(
+    virtual_time: Run, screen: tuple[LiveView, io.StringIO]
+) -> None:
+    view, _ = screen
+    lines: list[str | None] = []
+
+    def look(_: Controls, shown: LiveView) -> None:
+        lines.append(shown.state.line)
+
+    async def talk() -> Chat:
+        with view:
+            return await chat(
+                [],
+                [
+                    (0.1, at_once("?")),
+                    (0.2, at_once(Paste("quit me"))),
+                    (0.3, look),
+                    (0.4, at_once(Key.ESCAPE)),
+                    (0.5, at_once(*"question", Key.ENTER, *"quit", Key.ENTER)),
+                    (0.6, look),
+                    (0.7, at_once(*" or", Key.ENTER, *"q", Key.ENTER)),
+                    (6.0, look),
+                ],
+                view=view,
+            )
+
+    done = virtual_time(talk())
+    assert lines == ["quit me", "question quit ", None]
+    assert [turn.transcript for turn in done.closed] == ["question quit or q"]
+    assert not done.has_quit
+    assert not view.state.shows_help
+
+
+def test_nothing_is_done_behind_the_key_to_quit(
+    virtual_time: Run, screen: tuple[LiveView, io.StringIO]
+) -> None:
+    view, _ = screen
+
+    async def talk() -> Chat:
+        with view:
+            keys = [(0.1, press("q")), (0.2, press("m", "t", "a", Key.ENTER))]
+            return await chat([], keys, view=view)
+
+    done = virtual_time(talk())
+    assert done.has_quit
+    assert not done.closed
+    assert not view.state.is_muted
+
+
 def test_a_still_view_is_not_drawn_again(
     virtual_time: Run, screen: tuple[LiveView, io.StringIO]
 ) -> None:
@@ -319,6 +394,33 @@ def test_what_a_model_writes_cannot_steer_the_terminal() -> None:
     )
     lines.show(closed)
     assert out.getvalue() == "You: a [2Jb\nBot: c  d\n"
+
+
+def test_what_a_server_says_of_its_failure_cannot_steer_the_terminal() -> None:
+    notes = io.StringIO()
+    lines = PlainLines(Console(file=io.StringIO()), Console(file=notes))
+    error = EngineError("refused \x1b]0;title\x07[bold]", "see\x9b2J")
+    lines.tell("a\x1b[2J\nb")
+    lines.show(StageFailed(1, error))
+    lines.show(StageFellBack("language model", "the spare", error))
+    shown = notes.getvalue()
+    assert "\x1b" not in shown
+    assert "\x9b" not in shown
+    assert "\x07" not in shown
+    assert shown.splitlines()[0] == "a [2J b"
+    assert "[bold]" in shown
+
+
+def test_a_merged_turn_is_no_line_of_its_own(virtual_time: Run) -> None:
+    """Its words stand in the turn that went on."""
+    out = io.StringIO()
+    lines = PlainLines(Console(file=out), Console(file=io.StringIO()))
+    talk = virtual_time(converse([(0.5, speech(0.75, 0.5, 1.0))]))
+    assert [turn.outcome for turn in talk.closed] == [Outcome.MERGED, Outcome.ANSWERED]
+    for event in talk.events:
+        lines.show(event)
+    assert out.getvalue().count("You: ") == 1
+    assert lines.turns_shown == 1
 
 
 def _timeline() -> Any:

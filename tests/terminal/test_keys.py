@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from voicebot.terminal.keys import Key, KeyDecoder, LineEditor, PushToTalk, TalkAction
+from voicebot.terminal.keys import (
+    Key,
+    KeyDecoder,
+    LineEditor,
+    Paste,
+    Press,
+    PushToTalk,
+    TalkAction,
+    is_burst,
+)
 
 
 @pytest.mark.parametrize(
@@ -20,13 +29,14 @@ from voicebot.terminal.keys import Key, KeyDecoder, LineEditor, PushToTalk, Talk
         ("é€😀".encode(), ["é", "€", "😀"]),
         (b"\xff", ["�"]),
         (b"\x1b[A\x1b[1;5C\x1bOPx", ["x"]),
-        (b"\x1b[200~hi\x1b[201~", ["h", "i"]),
+        (b"m\x1b[200~quit\r\nq\x1b[2J\x1b[201~q", ["m", Paste("quit  q[2J"), "q"]),
+        (b"\x1b[200~\x1b[201~", []),
         (b"\x1bx", []),
         (b"\x1b\x1b[Aq", [Key.ESCAPE, "q"]),
     ],
 )
 @pytest.mark.parametrize("is_split", [False, True])
-def test_bytes_become_keys(data: bytes, keys: list[Key | str], is_split: bool) -> None:
+def test_bytes_become_keys(data: bytes, keys: list[Press], is_split: bool) -> None:
     decoder = KeyDecoder()
     pieces = [data[index : index + 1] for index in range(len(data))] if is_split else [data]
     assert [key for piece in pieces for key in decoder.feed(piece)] == keys
@@ -43,7 +53,7 @@ def test_a_lone_escape_waits_for_what_may_follow() -> None:
     assert decoder.flush() == [], "half a sequence is no key"
 
 
-def typed(*keys: Key | str) -> tuple[str | None, list[str]]:
+def typed(*keys: Press) -> tuple[str | None, list[str]]:
     editor = LineEditor()
     editor.begin()
     lines = [editor.press(key) for key in keys]
@@ -59,6 +69,31 @@ def test_a_line_is_typed_and_sent() -> None:
     assert typed(*"one two", Key.CLEAR) == ("", [])
     assert typed(*"one", Key.ESCAPE) == (None, [])
     assert typed(Key.ENTER) == (None, [""])
+
+
+def test_a_paste_goes_on_until_its_end() -> None:
+    decoder = KeyDecoder()
+    assert decoder.feed(b"\x1b[200~one q") == []
+    assert not decoder.is_waiting, "no pause ends it"
+    assert decoder.flush() == []
+    assert decoder.feed(b" two\x1b[201~") == [Paste("one q two")]
+    assert typed("a", Paste(" b "), "c") == ("a b c", [])
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ([*"quiet"], True),
+        (["a", Key.ENTER, "q"], True),
+        ([*"    "], False),
+        (["q"], False),
+        (["t", Key.BACKSPACE, "m"], False),
+        ([Key.ENTER, Key.ENTER], False),
+        ([Key.ESCAPE, "q"], False),
+    ],
+)
+def test_characters_that_come_at_once_are_a_paste(keys: list[Press], expected: bool) -> None:
+    assert is_burst(keys) is expected
 
 
 def test_a_held_key_talks_until_it_is_let_go() -> None:

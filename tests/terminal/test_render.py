@@ -20,7 +20,7 @@ from voicebot.terminal.render import (
     spoken_text,
     waterfall,
 )
-from voicebot.terminal.view_state import ShownTurn, ViewState
+from voicebot.terminal.view_state import Notice, ShownTurn, ViewState
 from voicebot.timeline import Breakdown
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ STATE = ViewState(
         ShownTurn(2, "mm-hm", "", "the bot went on"),
     ),
     latencies_ms=(230.0, 250.0, 900.0),
-    notices=("a library says something",),
+    notices=(Notice("a library says something", is_of_library=True, until_s=20.0),),
 )
 
 
@@ -71,6 +71,23 @@ def test_everything_is_on_a_terminal_of_eighty_columns() -> None:
     ):
         assert what in screen
     assert len(render(STATE, 80, 24)) == 24
+
+
+def test_an_error_is_shown_with_its_way_out() -> None:
+    error = (
+        "the language model at http://localhost:8000/v1 did not answer within 20 s (connection "
+        "refused): see whether the server runs, or choose another with llm.base_url"
+    )
+    notices = (Notice(error, is_of_library=False, until_s=20.0), *STATE.notices)
+    state = replace(STATE, notices=notices)
+    for height in (24, 12):
+        lines = shown(state, 80, height).splitlines()
+        told = " ".join(" ".join(lines).split())
+        assert "choose another with llm.base_url" in told
+    assert "a library says something" in shown(state, 80, 24)
+    assert "a library says something" not in shown(state, 80, 12), "ours come first"
+    narrow = shown(state, 30, 12).splitlines()
+    assert any(line.endswith("…") for line in narrow), "what is left out is marked"
 
 
 def test_forty_columns_suffice() -> None:
@@ -156,7 +173,8 @@ def test_the_meter_rises_with_the_level() -> None:
     ]
     assert full == sorted(full)
     assert full[-1] > full[0]
-    assert "muted" in shown(replace(STATE, is_muted=True), 80, 24)
+    assert "muted" in shown(replace(STATE, is_muted=True, is_shut=True), 80, 24)
+    assert "shut" in shown(replace(STATE, is_shut=True), 80, 24)
 
 
 def test_a_line_that_is_typed_stays_in_sight_at_its_end() -> None:

@@ -38,6 +38,14 @@ def is_cooked(far: int) -> bool:
     return bool(flags & termios.ICANON) and bool(flags & termios.ECHO)
 
 
+def shown(near: int, count: int) -> bytes:
+    """So many bytes of what the terminal is told."""
+    seen = b""
+    while len(seen) < count:
+        seen += os.read(near, count - len(seen))
+    return seen
+
+
 async def until(count: int, seen: list[Any]) -> None:
     async with asyncio.timeout(5):
         while len(seen) < count:  # noqa: ASYNC110  # filled by callbacks
@@ -49,18 +57,20 @@ def test_keys_are_read_unseen_and_the_terminal_is_restored(terminal: tuple[int, 
     keys: list[Any] = []
 
     async def press() -> None:
-        with Keyboard(keys.append):
+        with Keyboard(keys.extend):
             assert not is_cooked(far)
+            assert shown(near, 8) == b"\x1b[?2004h", "pastes are to be marked"
             os.write(near, b"m\x1b")
             await until(2, keys)
 
     asyncio.run(press())
+    assert shown(near, 8) == b"\x1b[?2004l"
     assert [str(getattr(key, "value", key)) for key in keys] == ["m", "escape"]
     assert is_cooked(far)
 
 
 def test_the_terminal_is_restored_after_an_error(terminal: tuple[int, int]) -> None:
-    _, far = terminal
+    near, far = terminal
 
     async def fail() -> None:
         with Keyboard(lambda _: None):
@@ -69,6 +79,7 @@ def test_the_terminal_is_restored_after_an_error(terminal: tuple[int, int]) -> N
     with pytest.raises(RuntimeError, match="anything"):
         asyncio.run(fail())
     assert is_cooked(far)
+    assert shown(near, 16) == b"\x1b[?2004h\x1b[?2004l"
 
 
 def test_lines_are_read_until_their_end(terminal: tuple[int, int]) -> None:

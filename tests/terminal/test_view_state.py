@@ -38,6 +38,10 @@ def fold(*facts: ViewFact, state: ViewState | None = None) -> ViewState:
     return state
 
 
+def told(state: ViewState) -> list[str]:
+    return [notice.text for notice in state.notices]
+
+
 def activities(*facts: ViewFact) -> list[str]:
     """The activities in order, each once."""
     state, seen = ViewState(), [Activity.LISTENING.value]
@@ -123,13 +127,15 @@ def test_what_became_of_a_turn_is_noted(
 def test_a_failure_is_told(virtual_time: Run) -> None:
     stages = scripted(llm=ScriptedLlm(fail_at=FailAt(1, EngineError("it broke"))))
     state = fold(*virtual_time(converse([(0.5, speech(1.0))], stages=stages)).events)
-    assert state.notices == ("it broke",)
+    assert told(state) == ["it broke"]
     assert state.turns[0].note == "failed"
     assert state.latencies_ms == (), "an apology is no answer"
 
 
 def test_what_keys_do_is_seen() -> None:
-    assert fold(MicrophoneSet(is_muted=True)).activity is Activity.MUTED
+    assert fold(MicrophoneSet(is_muted=True, is_shut=True)).activity is Activity.MUTED
+    assert fold(MicrophoneSet(is_muted=False, is_shut=True)).activity is Activity.READY
+    assert fold(MicrophoneSet(is_muted=False, is_shut=False)).activity is Activity.LISTENING
     assert fold(Tick(-50, is_asleep=True)).activity is Activity.ASLEEP
     assert fold(LineEdited("he")).line == "he"
     assert fold(LineEdited("he"), LineEdited(None)).line is None
@@ -139,7 +145,20 @@ def test_what_keys_do_is_seen() -> None:
 
 def test_notices_do_not_pile_up() -> None:
     state = fold(*(Noticed(f"line {index}\n") for index in range(9)), Noticed("  "))
-    assert state.notices == ("line 6", "line 7", "line 8")
+    assert told(state) == ["line 6", "line 7", "line 8"]
+
+
+def test_what_libraries_write_takes_the_place_of_nothing_else() -> None:
+    noise = [Noticed(f"ALSA lib {index}", is_of_library=True) for index in range(50)]
+    state = fold(Noticed("the microphone is gone"), *noise, Noticed("it is back"), *noise)
+    assert told(state) == ["the microphone is gone", "it is back", "ALSA lib 49"]
+
+
+def test_a_notice_goes_after_a_while_and_time_alone_is_no_change() -> None:
+    state = fold(Tick(-50, at_s=100.0), Noticed("early"), Tick(-50, at_s=115.0), Noticed("late"))
+    assert fold(Tick(-50, at_s=116.0), state=state) == state
+    assert told(fold(Tick(-50, at_s=125.0), state=state)) == ["late"]
+    assert told(fold(Tick(-50, at_s=136.0), state=state)) == []
 
 
 def test_an_hour_of_turns_does_not_pile_up() -> None:

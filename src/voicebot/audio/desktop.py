@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import sys
 import threading
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from voicebot.audio.portaudio import (
     list_devices_afresh,
     relist,
 )
-from voicebot.errors import DeviceError
+from voicebot.errors import DeviceError, as_expected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from voicebot.audio.sources import AudioSource
 
 __all__ = ["DesktopAudio", "DesktopChoice"]
+
+_log = logging.getLogger("voicebot.audio.desktop")
 
 ResultT = TypeVar("ResultT")
 
@@ -45,6 +48,8 @@ _MISHAP_WINDOW_S = 10.0
 _MISHAPS_BORNE = 3
 _LATENCY_RISES = 2
 _OWN_ANSWER_S = 10.0
+_FRAMES_TO_SETTLE = 20
+"""Until it is known how far ahead the loudspeaker's sound is known; no mishap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,8 @@ class _Watched:
         self.part = part
         self.wanted = wanted
         self.name = ""  # of the device that is, or was, in use
+        self.names_used: list[str] = []  # in the order in which they were opened first
+        self.is_missed = False  # and the user was told so
         self._raised = 0
         self._mishaps_before = 0
         self._window_since_s = 0.0
@@ -108,6 +115,8 @@ class _Watched:
         device = self.choose(devices)
         self.part.open(device, self.latency(device))
         self.name = device.name
+        if device.name not in self.names_used:
+            self.names_used.append(device.name)
         if self.wanted.isdigit():  # numbers change when devices come and go
             self.wanted = f"{device.name}, {device.host_api}"
 
@@ -120,6 +129,10 @@ class _Watched:
         try:
             return find_device(self.side, self.wanted, devices)
         except DeviceError:
+            for each in devices:  # several of that name: one of them rather than another
+                is_meant = self.wanted == f"{each.name}, {each.host_api}"
+                if is_meant and each.channels(self.side):
+                    return each
             return find_device(self.side, "", devices)
 
     def wants_another(self, devices: Sequence[Device]) -> bool:
@@ -169,6 +182,8 @@ class DesktopAudio:
         self._cleaner: CleanSource | None = None
         self._watching: asyncio.Task[None] | None = None
         self.changes = 0
+        self._opening_lock = threading.Lock()  # held by the one thread that opens streams
+        self._told_failures: set[str] = set()
 
     @property
     def source(self) -> AudioSource:
@@ -197,21 +212,45 @@ class DesktopAudio:
         with contextlib.suppress(DeviceError):  # a device that is gone may not answer any more
             await _apart(lambda: _run_all(closings))
 
+    def names(self) -> tuple[str, str]:
+        """Of the microphones and of the loudspeakers that were opened, in their order."""
+        microphone, loudspeaker = (", then ".join(each.names_used) for each in self._watched)
+        return microphone, loudspeaker
+
     def mishaps(self) -> str:
         """Overruns, underruns and changes of devices in one line; empty if there were none."""
         parts = [
-            f"{count} {what}"
+            f"{count} {what.format(s='' if count == 1 else 's')}"
             for count, what in (
-                (self.microphone.overruns, "overruns of the microphone"),
-                (self.sink.device_underruns, "underruns of the loudspeaker"),
-                (self.sink.underruns, "gaps in replies"),
-                (self.changes, "changes of devices"),
+                (self.microphone.overruns, "overrun{s} of the microphone"),
+                (self.sink.device_underruns, "underrun{s} of the loudspeaker"),
+                (self.sink.underruns, "gap{s} in replies"),
+                (self.changes, "change{s} of devices"),
             )
             if count
         ]
+        lost = self._cleaner.frames_without_far_end if self._cleaner is not None else 0
+        if lost > _FRAMES_TO_SETTLE:
+            parts.append(f"{lost * 10} ms without echo cancellation")
         return ", ".join(parts)
 
     async def _watch(self) -> None:
+        """Follow the devices until cancelled; what nobody expected does not end that."""
+        while True:
+            try:
+                await self._follow()
+            except Exception as error:  # noqa: BLE001  # of drivers and libraries
+                self._tell_failure(error)
+            await asyncio.sleep(_TRY_AGAIN_S)
+
+    def _tell_failure(self, error: Exception) -> None:
+        """Say what nobody expected, each thing once."""
+        kind = f"{type(error).__name__}: {error}"
+        if kind not in self._told_failures:
+            self._told_failures.add(kind)
+            self._tell(f"voicebot: {as_expected(error, 'following the sound devices')}")
+
+    async def _follow(self) -> None:
         looked_s = _now()
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
@@ -228,29 +267,29 @@ class DesktopAudio:
 
     async def _recover(self, lost: Sequence[_Watched]) -> None:
         """Follow devices that are gone until the conversation has both sides again."""
-        missed: list[_Watched] = []
         gone_since_s = _now()
         while True:
             for each in lost:
                 await self._miss(each)
-            missed += lost
             if _now() - gone_since_s > _QUEUE_KEPT_S and self.sink.device is None:
                 self.sink.clear()  # nobody wants to hear it as late as that
-            if await self._has_both_sides() and await self._reopen(missed):
+            if await self._has_both_sides() and await self._reopen():
                 return
             await asyncio.sleep(_TRY_AGAIN_S)
             lost = [
                 each
                 for each in self._watched
-                if each not in missed and not each.part.is_alive(_PATIENCE_S)
+                if not each.is_missed and not each.part.is_alive(_PATIENCE_S)
             ]
 
     async def _miss(self, lost: _Watched) -> None:
         close = lost.part.be_away()
-        self._tell(
-            f"The {lost.side.noun} {lost.name!r} is gone; the conversation goes on as soon as it "
-            "or another one is there."
-        )
+        if not lost.is_missed:
+            lost.is_missed = True
+            self._tell(
+                f"The {lost.side.noun} {lost.name!r} is gone; the conversation goes on as soon as "
+                "it or another one is there."
+            )
         with contextlib.suppress(DeviceError):
             await _apart(close)
 
@@ -263,23 +302,28 @@ class DesktopAudio:
             return False
         return True
 
-    async def _reopen(self, changed: Sequence[_Watched]) -> bool:
+    async def _reopen(self, better: Sequence[_Watched] = ()) -> bool:
         """Start PortAudio anew and open both; whether it worked."""
         closings = [each.part.be_away() for each in self._watched]
 
-        def work() -> None:
+        def work(given_up: threading.Event) -> None:
             _run_all(closings)
+            if given_up.is_set():
+                return
             relist()
             devices = list_devices()
             for each in self._watched:
                 each.open(devices)
 
         try:
-            await _apart(work)
+            await self._open_apart(work)
         except DeviceError:
             return False
         self.changes += 1
-        for each in changed:
+        for each in self._watched:
+            if not each.is_missed and each not in better:
+                continue
+            each.is_missed = False
             self._tell(f"The {each.side.noun} is {each.name!r} now.")
         return True
 
@@ -317,12 +361,35 @@ class DesktopAudio:
             return
         close = watched.part.be_away()
 
-        def work() -> None:
+        def work(given_up: threading.Event) -> None:
             close()
-            watched.part.open(device, watched.latency(device))
+            if not given_up.is_set():
+                watched.part.open(device, watched.latency(device))
 
         with contextlib.suppress(DeviceError):  # then it is lost, and will be followed
-            await _apart(work)
+            await self._open_apart(work)
+
+    async def _open_apart(self, work: Callable[[threading.Event], None]) -> None:
+        """Run what opens streams; one at a time, and nothing stays open that nobody waits for.
+
+        Args:
+            work: is given an event that is set once it was given up.
+
+        Raises:
+            DeviceError: the work raised it, or the sound system did not answer.
+        """
+        given_up = threading.Event()
+
+        def run() -> None:
+            with self._opening_lock:
+                work(given_up)
+                if given_up.is_set():
+                    _run_all([each.part.be_away() for each in self._watched])
+
+        try:
+            await _apart(run)
+        finally:
+            given_up.set()
 
 
 async def _apart(work: Callable[[], ResultT]) -> ResultT:

@@ -38,6 +38,7 @@ _SILENT_DEVICE_S = 3.0
 _START_PATIENCE_S = 4.0
 _POLL_S = 0.02
 _LONGEST_FILL_S = 1.0
+_LEADS_KEPT = 8
 _FOREVER_S = float("inf")
 _NOTHING: Samples = np.zeros(0, dtype=np.float32)
 _LOWEST_LATENCY = "low"
@@ -63,6 +64,8 @@ class _Opening:
         self.given = 0  # samples at 16 kHz that were made of them
         self.resampler: StreamResampler | None = None  # of an input
         self.last_call_s = now_s
+        # Of an output: from its latest calls to the DAC times that they asked for.
+        self.leads_s: deque[float] = deque(maxlen=_LEADS_KEPT)
         self.has_ended = False
 
     def take(self, opened: OpenStream) -> None:
@@ -141,11 +144,6 @@ class Microphone:
     def device(self) -> Device | None:
         """What is recorded from; None while it is away."""
         return self._opening.device if self._opening is not None else None
-
-    @property
-    def drift_ppm(self) -> float:
-        """How much faster than its nominal rate the device runs, in parts per million."""
-        return self._opening.clock.drift_ppm if self._opening is not None else 0.0
 
     def open(self, device: Device, latency: float | str = _LOWEST_LATENCY) -> None:
         """Record from ``device`` from now on.
@@ -323,11 +321,6 @@ class Speaker:
         return self._opening.device if self._opening is not None else None
 
     @property
-    def drift_ppm(self) -> float:
-        """How much faster than its nominal rate the device runs, in parts per million."""
-        return self._opening.clock.drift_ppm if self._opening is not None else 0.0
-
-    @property
     def latency_s(self) -> float:
         """How long a sample takes through the device, as its driver says."""
         return self._latency_s
@@ -429,23 +422,35 @@ class Speaker:
     def write(self, samples: Samples) -> float:
         """Queue ``samples``; give the DAC time of the first of them."""
         samples = np.asarray(samples, dtype=np.float32)
+        while True:
+            resampler = self._resampler_for_write()
+            resampled, tail = samples, _NOTHING
+            if resampler is not None:  # which takes too long for the device to wait
+                resampled, tail = resampler.push(samples), resampler.tail()
+            with self._lock:
+                is_as_planned = resampler is self._resampler and (
+                    resampler is not None or self._device_rate_hz() == self._rate
+                )
+                if is_as_planned:
+                    starts_s = self._next_dac_s() + self._queued / self._device_rate_hz()
+                    self._queue.append(resampled)
+                    self._queued += len(resampled)
+                    self._tail = tail
+                    self._in_utterance = True
+                    return starts_s
+            # The device has taken the tail meanwhile, or is another one: it begins anew.
+
+    def _resampler_for_write(self) -> StreamResampler | None:
+        """What makes the device's samples of the next that are written; None if they are that."""
         with self._lock:
             if self._ran_dry:
                 self._underruns += 1
                 self._ran_dry = False
                 self._resampler = None
-            starts_s = self._next_dac_s() + self._queued / self._device_rate_hz()
-            if self._device_rate_hz() != self._rate:
-                if self._resampler is None:
-                    self._settle_tail()
-                    starts_s = self._next_dac_s() + self._queued / self._device_rate_hz()
-                    self._resampler = StreamResampler(self._rate, self._device_rate_hz())
-                samples = self._resampler.push(samples)
-                self._tail = self._resampler.tail()
-            self._queue.append(samples)
-            self._queued += len(samples)
-            self._in_utterance = True
-            return starts_s
+            if self._resampler is None and self._device_rate_hz() != self._rate:
+                self._settle_tail()
+                self._resampler = StreamResampler(self._rate, self._device_rate_hz())
+            return self._resampler
 
     def clear(self) -> float:
         """Drop all that is queued."""
@@ -476,6 +481,7 @@ class Speaker:
             self._ran_dry = self._ran_dry or (self._in_utterance and filled < frames)
             out[filled:] = 0.0
             opening.clock.observe(opening.count, starts_s)
+            opening.leads_s.append(starts_s - now_s)
             if filled:
                 self._sound_ends_s = opening.clock.instant_of(opening.count + filled)
             opening.count += frames
@@ -519,13 +525,19 @@ class Speaker:
         return self._opening.rate_hz if self._opening is not None else self._rate_when_away_hz
 
     def _next_dac_s(self) -> float:
-        """When the next queued sample leaves."""
+        """When the next queued sample leaves, rather too late than too early.
+
+        The device will ask for it now at the earliest, and plays it as long afterwards as what it
+        has asked for lately: the least of that, since some ask for several blocks at once.
+        """
         assert self._loop is not None  # noqa: S101  # entered first
-        now_s = self._loop.time()
-        if self._opening is None or not self._opening.clock.is_set:
+        now_s, opening = self._loop.time(), self._opening
+        if opening is None or not opening.clock.is_set:
             return now_s + self._latency_s
-        # A device that has stopped to ask plays nothing in the past.
-        return max(now_s, self._opening.clock.instant_of(self._opening.count))
+        due_s = opening.clock.instant_of(opening.count)
+        if due_s <= now_s:  # it has run dry, and fills its buffer anew
+            return now_s + max(self._latency_s, *opening.leads_s)
+        return max(due_s, now_s + min(opening.leads_s))
 
 
 def _do_nothing() -> None:

@@ -97,7 +97,6 @@ class VoiceProcessor:
             high_pass_filter=processing.echo_cancellation,
             auto_gain_control=processing.gain_control,
         )
-
         self._settle()
 
     def _settle(self) -> None:
@@ -165,6 +164,7 @@ class CleanSource:
         self._processor = processor or VoiceProcessor(processing)
         self._lead_s = _LEAD_S
         self.frames_without_far_end = 0
+        """Of 10 ms each, for which it was not known what the loudspeaker played."""
 
     async def blocks(self) -> AsyncIterator[AudioBlock]:
         """The source's blocks, cleaned; of whole 10 ms each."""

@@ -146,7 +146,7 @@ def list_devices_afresh() -> list[Device]:
     """
     try:
         done = subprocess.run(  # noqa: S603  # our own interpreter and module
-            [sys.executable, "-c", _LISTS_DEVICES],
+            [sys.executable, "-P", "-c", _LISTS_DEVICES],  # -P: nothing of the current folder
             capture_output=True,
             timeout=_LIST_TIMEOUT_S,
             check=True,

@@ -163,7 +163,7 @@ async def _chat(
                 await conversation.hold(
                     desktop.source,
                     desktop.sink,
-                    names=(choice.microphone or "default", choice.loudspeaker or "default"),
+                    names=desktop.names,
                     greeting="Speak; Ctrl-C ends the conversation.",
                 )
             finally:
@@ -195,14 +195,14 @@ async def _converse_with_recording(
     watching = asyncio.create_task(see_to_the_end())
     try:
         await conversation.hold(
-            microphone, speaker, names=names, output_latency_ms=audio.output_latency_ms
+            microphone, speaker, names=lambda: names, output_latency_ms=audio.output_latency_ms
         )
     finally:
         watching.cancel()
         if recording.output_file is not None:
             samples = _from_recording_start(speaker.take_played(), starts_s, speaker.sample_rate_hz)
             write_wav(recording.output_file, samples, speaker.sample_rate_hz)
-            context.console.print(f"Wrote {recording.output_file}", soft_wrap=True)
+            context.console.print(f"Wrote {recording.output_file}", markup=False, soft_wrap=True)
     if not conversation.turns_shown:
         context.error_console.print("No speech was heard in the recording.")
 

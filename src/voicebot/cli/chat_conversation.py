@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from voicebot.bench.meta import run_meta, source_commit
 from voicebot.bench.record import AudioPath, ModelUsed
 from voicebot.conversation_rules import new_history, session_rules
-from voicebot.events import TurnClosed
+from voicebot.events import StageFailed, StageFellBack, StageRecovered, TurnClosed
 from voicebot.input_gate import InputGate
 from voicebot.keeping.recorder import Recorder
 from voicebot.keeping.transcript_keeper import TranscriptKeeper
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ChatConversation", "Keeping"]
 
-_TURNS_PRINTED_AFTERWARDS = 200
+_SEEN_PRINTED_AFTERWARDS = 500
 _TERMINATED = 128 + 15
 
 
@@ -78,7 +78,7 @@ class ChatConversation:
         self._spotter = spotter
         self._lines = PlainLines(context.console, context.error_console)
         self._view: LiveView | None = None
-        self._closed: deque[TurnClosed] = deque(maxlen=_TURNS_PRINTED_AFTERWARDS)
+        self._seen: deque[Event | str] = deque(maxlen=_SEEN_PRINTED_AFTERWARDS)
         self._observers: list[Callable[[Event], None]] = []
         self._session: Session | None = None
         self._started_at = datetime.now(UTC).astimezone()
@@ -98,14 +98,18 @@ class ChatConversation:
 
     def tell(self, line: str) -> None:
         """Show a line that belongs to no turn, wherever the conversation is shown."""
-        (self._lines if self._view is None else self._view).tell(line)
+        if self._view is None:
+            self._lines.tell(line)
+        else:
+            self._view.tell(line)
+            self._seen.append(line)
 
     async def hold(
         self,
         source: AudioSource,
         sink: AudioSink,
         *,
-        names: tuple[str, str],
+        names: Callable[[], tuple[str, str]],
         output_latency_ms: float | None = None,
         greeting: str = "",
     ) -> None:
@@ -114,7 +118,7 @@ class ChatConversation:
         Args:
             source: the user's audio.
             sink: the bot's.
-            names: of both, for the recording's record.
+            names: gives those of both at the end, for the recording's record.
             output_latency_ms: of the sink; None takes the median of what was measured.
             greeting: a line that opens the conversation where no view does.
 
@@ -127,7 +131,7 @@ class ChatConversation:
             if recorder is not None:
                 sink = recorder.sink
                 held.push_async_callback(
-                    recorder.close, lambda summary: self._meta(names, output_latency_ms, summary)
+                    recorder.close, lambda summary: self._meta(names(), output_latency_ms, summary)
                 )
             transcript = TranscriptKeeper(self._keeping.transcript_file, on_failure=self._tell_of)
             self._observers.append(transcript.observe)
@@ -182,7 +186,7 @@ class ChatConversation:
     async def _until_quit(self) -> None:
         await self._quitting.wait()
 
-    def _show(  # what a conversation is made of
+    def _show(
         self,
         shown: ExitStack,
         session: Session,
@@ -213,9 +217,12 @@ class ChatConversation:
 
     def _print_what_was_seen(self) -> None:
         """A view leaves nothing behind; the lines do."""
-        for turn in self._closed:
-            self._lines.show(turn)
-        self._closed.clear()
+        for each in self._seen:
+            if isinstance(each, str):
+                self._lines.tell(each)
+            else:
+                self._lines.show(each)
+        self._seen.clear()
 
     def _notify(self, event: Event) -> None:
         for observe in self._observers:
@@ -224,8 +231,8 @@ class ChatConversation:
             self._lines.show(event)
             return
         self._view.show(event)
-        if isinstance(event, TurnClosed):
-            self._closed.append(event)
+        if isinstance(event, TurnClosed | StageFailed | StageFellBack | StageRecovered):
+            self._seen.append(event)
 
     def _tell_of(self, error: VoicebotError) -> None:
         self.tell(f"voicebot: {error}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import click
 
 from voicebot.audio.remembered import RememberedDevices, remember, remembered, wanted_devices
 from voicebot.errors import DeviceError
+from voicebot.terminal.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,8 +132,16 @@ def _use_command(context: CliContext, *, microphone: str, loudspeaker: str) -> N
     path = remember(RememberedDevices(*chosen))
     for side, name in zip((Side.INPUT, Side.OUTPUT), chosen, strict=True):
         context.console.print(
-            f"{side.noun}: {name or 'the system default'}", markup=False, soft_wrap=True
+            f"{side.noun}: {printable(name) or 'the system default'}", markup=False, soft_wrap=True
         )
+        if name.isdigit():
+            context.error_console.print(
+                f"! Another {side.noun} has the same name; this one is remembered by its number, "
+                "which may mean another one when devices come or go.",
+                style="yellow",
+                markup=False,
+                soft_wrap=True,
+            )
     context.error_console.print(f"Remembered in {path}", markup=False, soft_wrap=True)
 
 
@@ -157,8 +167,15 @@ def _lasting_name(side: Side, text: str, devices: Sequence[Device], device: Devi
     return text
 
 
+def _names_of_several(devices: Sequence[Device]) -> list[str]:
+    """Names that mean several devices of one sound system."""
+    names = Counter((each.name, each.host_api) for each in devices)
+    return list(dict.fromkeys(name for (name, _), count in names.items() if count > 1))
+
+
 def _print_table(context: CliContext, devices: Sequence[Device]) -> None:
     from rich.table import Table  # noqa: PLC0415 (keeps --help quick)
+    from rich.text import Text  # noqa: PLC0415 (keeps --help quick)
 
     if not devices:
         raise DeviceError(
@@ -171,8 +188,8 @@ def _print_table(context: CliContext, devices: Sequence[Device]) -> None:
         marks = ("<" if each.is_default_input else " ") + (">" if each.is_default_output else " ")
         table.add_row(
             f"{marks}{each.number:3}",
-            each.name,
-            each.host_api,
+            Text(printable(each.name)),  # no markup: names have brackets
+            Text(printable(each.host_api)),
             str(each.input_channels or "-"),
             str(each.output_channels or "-"),
             str(each.default_rate_hz),
@@ -181,10 +198,18 @@ def _print_table(context: CliContext, devices: Sequence[Device]) -> None:
         )
     context.console.print(table)
     context.console.print("< the system's default microphone, > its default loudspeaker")
+    for name in _names_of_several(devices):
+        context.console.print(
+            f"Several devices are called {name!r}: choose one by its number, each time anew.",
+            markup=False,
+            soft_wrap=True,
+        )
     kept = remembered()
     for what, name in (("microphone", kept.input), ("loudspeaker", kept.output)):
         if name:
-            context.console.print(f"Remembered {what}: {name}", markup=False, soft_wrap=True)
+            context.console.print(
+                f"Remembered {what}: {printable(name)}", markup=False, soft_wrap=True
+            )
 
 
 def _ms(channels: int, latency_ms: float) -> str:
@@ -208,7 +233,7 @@ async def _test(context: CliContext) -> None:
         )
         for what, part in (("Microphone", microphone), ("Loudspeaker", speaker)):
             name = part.device.name if part.device is not None else ""
-            context.console.print(f"{what}: {name}", markup=False, soft_wrap=True)
+            context.console.print(f"{what}: {printable(name)}", markup=False, soft_wrap=True)
         context.console.print(
             f"A tone of {_TONE_S:g} s is played; speak, and see whether the level follows."
         )

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ from voicebot.events import Outcome, TurnClosed
 from voicebot.keeping.bot_track import BotTrack, TappedSink
 from voicebot.keeping.speech_log import SpeechLog, SpokenTurn
 from voicebot.keeping.stereo_file import StereoFile
+from voicebot.timeline import Mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,19 +58,24 @@ _CLIP_MARGIN_S = 0.5
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make the folder of a recording.
+    """Make the folder of a recording, and find out whether it can be written.
+
+    What is left of a conversation that never began is no recording.
 
     Raises:
         OutputError: it cannot be made or written, or holds a recording already.
     """
     try:
         (folder / "turns").mkdir(parents=True, exist_ok=True)
-        kept = [name for name in (CONVERSATION_NAME, MANIFEST_NAME) if (folder / name).exists()]
-        if not kept:
-            (folder / MANIFEST_NAME).touch()
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        manifest = folder / MANIFEST_NAME
+        is_taken = (folder / CONVERSATION_NAME).exists() or (
+            manifest.exists() and manifest.stat().st_size > 0
+        )
     except OSError as error:
         raise _refused(folder, error) from error
-    if kept:
+    if is_taken:
         raise OutputError(f"{folder} holds a recording already", "give --record another folder")
 
 
@@ -259,6 +266,7 @@ class Recorder:
 
     def _append(self, user: Samples, bot: Samples) -> None:
         if self._file is None:
+            (self._folder / MANIFEST_NAME).touch()
             self._file = StereoFile(self._folder / CONVERSATION_NAME)
         self._file.write(user, bot)
 
@@ -287,15 +295,16 @@ class Recorder:
         for index, clip in enumerate(self._clips):
             is_last = index + 1 == len(self._clips)
             until_s = end_s if is_last else starts_s[index + 1]
-            found.append(
-                score(
-                    PlayedTurn(clip.label, starts_s[index], until_s, self._folder.resolve().name),
-                    bot_spans=self._bot_spans,
-                    closed=self._closed,
-                    bot_stretches=self._bot_stretches,
-                    underruns=underruns if is_last else 0,
-                )
+            record = score(
+                PlayedTurn(clip.label, starts_s[index], until_s, self._folder.resolve().name),
+                bot_spans=self._bot_spans,
+                closed=self._closed,
+                bot_stretches=self._bot_stretches,
+                underruns=underruns if is_last else 0,
             )
+            if Mark.FLOOR_FREE.value in record.marks:  # the wait was chosen, see latency.py
+                record = replace(record, voice_to_voice_ms=None, breakdown_ms=None)
+            found.append(record)
         return found
 
 

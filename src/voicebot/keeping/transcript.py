@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from voicebot.errors import ConfigError, OutputError
 from voicebot.events import Outcome
 from voicebot.latency import estimated_breakdown
+from voicebot.terminal.printable import printable
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -73,6 +74,7 @@ def check_transcript_path(path: Path) -> None:
 
     Raises:
         ConfigError: neither Markdown nor JSON lines, or no such folder.
+        OutputError: it cannot be written.
     """
     if path.suffix.lower() not in _SUFFIXES:
         raise ConfigError(
@@ -83,6 +85,14 @@ def check_transcript_path(path: Path) -> None:
         raise ConfigError(
             f"there is no folder {path.parent} for the transcript", "make it, or choose another"
         )
+    was_there = path.exists()
+    try:
+        with path.open("a", encoding="utf-8"):
+            pass
+        if not was_there:
+            path.unlink()
+    except OSError as error:
+        raise _refused(path, error) from error
 
 
 def save(entries: list[TranscriptEntry], path: Path, started_at: datetime) -> None:
@@ -135,23 +145,27 @@ class TranscriptFile:
             with self.path.open("a", encoding="utf-8", newline="\n") as file:
                 file.write(text)
         except OSError as error:
-            raise OutputError(
-                f"the transcript {self.path} cannot be written ({error.strerror or error})",
-                "choose a folder that exists, can be written and has space",
-            ) from error
+            raise _refused(self.path, error) from error
+
+
+def _refused(path: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"the transcript {path} cannot be written ({error.strerror or error})",
+        "choose a folder that exists, can be written and has space",
+    )
 
 
 def _markdown(entry: TranscriptEntry) -> str:
     lines = [""]
     if entry.user:
         how = "You (typed)" if entry.typed else "You"
-        lines.append(f"**{how}:** {entry.user}  ")
+        lines.append(f"**{how}:** {printable(entry.user)}  ")
     if entry.outcome == Outcome.REPEATED.value:
         lines.append("*(said again)*  ")
     if entry.bot:
         cut = " *(interrupted)*" if entry.unheard else ""
-        lines.append(f"**Bot:** {entry.bot}{cut}")
+        lines.append(f"**Bot:** {printable(entry.bot)}{cut}")
     if entry.failure:
-        lines.append(f"*({entry.failure})*")
+        lines.append(f"*({printable(entry.failure)})*")
     lines[-1] = lines[-1].rstrip()
     return "\n".join(lines) + "\n"

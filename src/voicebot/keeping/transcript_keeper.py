@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from voicebot.errors import OutputError
@@ -33,6 +36,7 @@ class TranscriptKeeper:
         self._started_at = datetime.now(UTC).astimezone()
         self._started_s = asyncio.get_running_loop().time()
         self._entries: list[TranscriptEntry] = []
+        self._saved: Path | None = None
         self._file = TranscriptFile(path, self._started_at) if path is not None else None
         self._write(lambda file: file.begin())
 
@@ -59,15 +63,19 @@ class TranscriptKeeper:
             return self._file.path
         if not self._entries:
             return None
-        path = Path(f"voicebot-{self._started_at:%Y%m%d-%H%M%S}.md")
         try:
-            path.unlink(missing_ok=True)
+            path = self._saved or _new_file(f"voicebot-{self._started_at:%Y%m%d-%H%M%S}")
+            self._saved = path
+            # The save before stays until this one is whole.
+            with TemporaryDirectory(dir=path.parent, prefix=".voicebot-") as folder:
+                whole = Path(folder) / path.name
+                save(self._entries, whole, self._started_at)
+                whole.replace(path)
         except OSError as error:
             raise OutputError(
-                f"the transcript {path} cannot be written ({error.strerror or error})",
+                f"the transcript cannot be written ({error.strerror or error})",
                 "start in a folder that can be written",
             ) from error
-        save(self._entries, path, self._started_at)
         return path
 
     def _write(self, work: Callable[[TranscriptFile], None]) -> None:
@@ -78,3 +86,17 @@ class TranscriptKeeper:
         except OutputError as error:
             self._file = None
             self._on_failure(error)
+
+
+def _new_file(stem: str) -> Path:
+    """A file in the current folder that no other conversation writes, begun in the same second.
+
+    Raises:
+        OSError: none can be made.
+    """
+    for number in count(1):
+        path = Path(f"{stem}.md" if number == 1 else f"{stem}-{number}.md")
+        with suppress(FileExistsError):
+            path.touch(exist_ok=False)
+            return path
+    raise AssertionError("there is always a next number")

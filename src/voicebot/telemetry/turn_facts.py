@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from voicebot.timeline import Mark, break_down
+from voicebot.latency import estimated_breakdown
+from voicebot.timeline import Mark
 
 if TYPE_CHECKING:
     from voicebot.events import TurnClosed
@@ -24,7 +25,8 @@ class TurnFacts:
         began_at: when the user began to speak, ISO 8601 in UTC.
         outcome: how it ended.
         latency_ms: from the user's estimated end to the first sample at the loudspeaker; None
-            without a reply. There is no label in a live conversation: the estimate stands in.
+            without a reply, and for one that had to wait for an earlier one. There is no label in a
+            live conversation: the estimate stands in.
         breakdown_ms: where it went; None without a reply.
         drafts_started: replies begun, the played one included.
         drafts_discarded: those thrown away.
@@ -76,9 +78,7 @@ def turn_facts(
         caller: and the caller.
     """
     left_s = closed.timeline.marks.get(Mark.LEFT_SINK)
-    breakdown = None
-    if closed.speech_end_s is not None and left_s is not None:
-        breakdown = break_down(closed.timeline, end_s=closed.speech_end_s, audible_s=left_s)
+    breakdown = estimated_breakdown(closed)
     began = datetime.fromtimestamp(closed.speech_start_s + clock_offset_s, UTC)
 
     def instant(at_s: float | None) -> str | None:

@@ -58,7 +58,12 @@ class Controls:
 
     @property
     def is_muted(self) -> bool:
-        """Whether the microphone is shut."""
+        """Whether the user has muted the microphone."""
+        return self._is_muted
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether nothing is heard: it is muted, or the key to talk is not pressed."""
         return not self._gate.is_open
 
     @property

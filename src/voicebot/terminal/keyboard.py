@@ -16,7 +16,7 @@ from voicebot.terminal.keys import KeyDecoder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from voicebot.terminal.keys import Key
+    from voicebot.terminal.keys import Press
 
 __all__ = ["Keyboard", "LineReader", "is_keyboard_ours"]
 
@@ -24,6 +24,10 @@ _ESCAPE_WAIT_S = 0.05
 _READ_BYTES = 1024
 _POLL_S = 0.02
 _DISABLED = b"\0"
+_STDOUT = 1
+_MARK_PASTES = b"\x1b[?2004h"
+_MARK_PASTES_NO_MORE = b"\x1b[?2004l"
+"""What is pasted must not act as keys: the terminal says where it begins and ends."""
 
 
 def is_keyboard_ours() -> bool:
@@ -45,11 +49,11 @@ class Keyboard:
     """Keys as they are pressed, unseen; use as a context manager on a running event loop.
 
     Args:
-        on_key: called on the loop with each key, a character as itself.
+        on_keys: called on the loop with the keys that came at once.
     """
 
-    def __init__(self, on_key: Callable[[Key | str], None]) -> None:
-        self._on_key = on_key
+    def __init__(self, on_keys: Callable[[list[Press]], None]) -> None:
+        self._on_keys = on_keys
         self._decoder = KeyDecoder()
         self._restore: Callable[[], None] = lambda: None
 
@@ -78,9 +82,11 @@ class Keyboard:
         ours = termios.tcgetattr(fd)
         ours[6][termios.VSUSP] = _DISABLED
         termios.tcsetattr(fd, termios.TCSADRAIN, ours)
+        _write(fd, _MARK_PASTES)
         self._loop.add_reader(fd, self._read, fd)
 
         def restore() -> None:
+            _write(fd, _MARK_PASTES_NO_MORE)
             with contextlib.suppress(RuntimeError):  # the loop has closed
                 self._loop.remove_reader(fd)
             with contextlib.suppress(termios.error):  # the terminal is gone
@@ -103,9 +109,9 @@ class Keyboard:
         if self._decoder.is_waiting:
             self._loop.call_later(_ESCAPE_WAIT_S, lambda: self._tell(self._decoder.flush()))
 
-    def _tell(self, keys: list[Key | str]) -> None:
-        for key in keys:
-            self._on_key(key)
+    def _tell(self, keys: list[Press]) -> None:
+        if keys:
+            self._on_keys(keys)
 
 
 class LineReader:
@@ -158,6 +164,15 @@ class LineReader:
             self._on_line(line.decode("utf-8", errors="replace").rstrip("\r"))
 
 
+def _write(fd: int, data: bytes) -> None:
+    """Tell the terminal; one that is read only is told through standard output."""
+    for each in (fd, _STDOUT):
+        with contextlib.suppress(OSError):  # read only, or gone
+            if os.isatty(each):
+                os.write(each, data)
+                return
+
+
 def _poll_console(
     loop: asyncio.AbstractEventLoop, take: Callable[[bytes], None]
 ) -> Callable[[], None]:
@@ -168,15 +183,17 @@ def _poll_console(
         import msvcrt  # noqa: PLC0415  # Windows only
 
         while not stopped.is_set():
-            if msvcrt.kbhit():  # type: ignore[attr-defined,unused-ignore]
+            characters = ""
+            while msvcrt.kbhit():  # type: ignore[attr-defined,unused-ignore]
                 character = msvcrt.getwch()  # type: ignore[attr-defined,unused-ignore]
                 if character in "\x00\xe0":  # an arrow or the like: the next one says which
                     msvcrt.getwch()  # type: ignore[attr-defined,unused-ignore]
-                    continue
+                else:
+                    characters += character
+            if characters:  # together: what came at once may be a paste
                 with contextlib.suppress(RuntimeError):  # the loop has closed
-                    loop.call_soon_threadsafe(take, character.encode("utf-8", errors="replace"))
-            else:
-                time.sleep(_POLL_S)
+                    loop.call_soon_threadsafe(take, characters.encode("utf-8", errors="replace"))
+            time.sleep(_POLL_S)
 
     threading.Thread(target=follow, name="voicebot-keys", daemon=True).start()
     return stopped.set

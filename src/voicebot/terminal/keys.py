@@ -6,11 +6,25 @@ import codecs
 import re
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING, TypeAlias
 
-__all__ = ["Key", "KeyDecoder", "LineEditor", "PushToTalk", "TalkAction"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "Key",
+    "KeyDecoder",
+    "LineEditor",
+    "Paste",
+    "Press",
+    "PushToTalk",
+    "TalkAction",
+    "is_burst",
+]
 
 _ESCAPE = "\x1b"
 _SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|[^\[O\x1b])", re.DOTALL)
+_PASTE_BEGINS, _PASTE_ENDS = "\x1b[200~", "\x1b[201~"
 _UNFINISHED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|O)?\Z")
 
 
@@ -23,6 +37,28 @@ class Key(Enum):
     CLEAR = "clear"
     CLEAR_WORD = "clear word"
     END = "end of input"
+
+
+@dataclass(frozen=True, slots=True)
+class Paste:
+    """Text that was pasted: one line, whatever line breaks it had."""
+
+    text: str
+
+
+Press: TypeAlias = Key | str | Paste
+"""A key, a character as itself, or text that was pasted."""
+
+
+def is_burst(keys: Sequence[Press]) -> bool:
+    """Whether keys that came at once are a paste of a terminal that does not mark pastes.
+
+    Nobody presses two characters and the Enter key in the same moment; a key that is held repeats
+    one character.
+    """
+    characters = {key for key in keys if isinstance(key, str)}
+    others = [key for key in keys if not isinstance(key, str) and key is not Key.ENTER]
+    return len(characters) > 1 and not others
 
 
 _CONTROLS = {
@@ -40,6 +76,8 @@ _CONTROLS = {
 class KeyDecoder:
     """Cuts what a terminal sends into keys; arrows, function keys and the like are swallowed.
 
+    What stands between the marks of a bracketed paste is one ``Paste``.
+
     A lone escape byte may be the Esc key or the beginning of a sequence: it waits until
     ``flush``, which is to be called when nothing has come for a moment.
     """
@@ -47,18 +85,25 @@ class KeyDecoder:
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._pending = ""
+        self._pasted: str | None = None  # what has come of a paste; None outside of one
 
     @property
     def is_waiting(self) -> bool:
         """Whether ``flush`` is to be called."""
         return bool(self._pending)
 
-    def feed(self, data: bytes) -> list[Key | str]:
+    def feed(self, data: bytes) -> list[Press]:
         """Take bytes; give the keys that are complete, a character as itself."""
         text = self._pending + self._decoder.decode(data)
         self._pending = ""
-        keys: list[Key | str] = []
+        keys: list[Press] = []
         while text:
+            if self._pasted is not None:
+                text = self._take_pasted(text, keys)
+                continue
+            if text.startswith(_PASTE_BEGINS):
+                self._pasted, text = "", text[len(_PASTE_BEGINS) :]
+                continue
             if text[0] == _ESCAPE:
                 if _UNFINISHED.match(text):
                     self._pending = text
@@ -70,18 +115,35 @@ class KeyDecoder:
             text = text[1:]
         return keys
 
-    def flush(self) -> list[Key | str]:
+    def _take_pasted(self, text: str, keys: list[Press]) -> str:
+        """Take ``text`` up to the end of the paste; gives what stands behind it."""
+        pasted, end, behind = ((self._pasted or "") + text).partition(_PASTE_ENDS)
+        if not end:
+            self._pasted = pasted
+            return ""
+        self._pasted = None
+        if line := _one_line(pasted):
+            keys.append(Paste(line))
+        return behind
+
+    def flush(self) -> list[Press]:
         """Nothing more has come: a lone escape byte is the Esc key."""
         pending, self._pending = self._pending, ""
         return [Key.ESCAPE] if pending == _ESCAPE else []
 
     @staticmethod
-    def _key(character: str) -> list[Key | str]:
+    def _key(character: str) -> list[Press]:
         if character in _CONTROLS:
             return [_CONTROLS[character]]
         if character == "\t":
             return [" "]
         return [character] if character.isprintable() else []
+
+
+def _one_line(text: str) -> str:
+    """Pasted text without line breaks, and without what is no character."""
+    spaced = "".join(" " if character.isspace() else character for character in text)
+    return "".join(character for character in spaced if character.isprintable())
 
 
 class LineEditor:
@@ -95,7 +157,7 @@ class LineEditor:
         """Start with an empty line."""
         self.line = ""
 
-    def press(self, key: Key | str) -> str | None:
+    def press(self, key: Press) -> str | None:
         """Take a key; gives the line if that sends it."""
         line = self.line or ""
         match key:
@@ -112,6 +174,8 @@ class LineEditor:
                 self.line = line.rstrip()[: line.rstrip().rfind(" ") + 1]
             case str():
                 self.line = line + key
+            case Paste(text):
+                self.line = line + text
         return None
 
 

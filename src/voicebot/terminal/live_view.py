@@ -12,7 +12,7 @@ from rich.console import Group
 from rich.live import Live
 
 from voicebot.terminal.keyboard import Keyboard, is_keyboard_ours
-from voicebot.terminal.keys import Key, LineEditor
+from voicebot.terminal.keys import Key, LineEditor, Paste, is_burst
 from voicebot.terminal.render import ASCII, UNICODE, render
 from voicebot.terminal.stderr_lines import StderrLines
 from voicebot.terminal.view_state import (
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from voicebot.audio.blocks import AudioBlock
     from voicebot.session import Session
     from voicebot.terminal.controls import Controls
+    from voicebot.terminal.keys import Press
 
 __all__ = ["LiveView"]
 
@@ -67,6 +68,7 @@ class LiveView:
         self._glyphs = UNICODE if console.encoding.lower().startswith("utf") else ASCII
         self._level_dbfs = SILENT_DBFS
         self._editor = LineEditor()
+        self._has_quit = False
         self._controls: Controls | None = None
         self._session: Session | None = None
         self._exits = ExitStack()
@@ -87,12 +89,12 @@ class LiveView:
         loop = asyncio.get_running_loop()
 
         def on_line(line: str) -> None:
-            loop.call_soon_threadsafe(self.tell, line)
+            loop.call_soon_threadsafe(self.show, Noticed(line, is_of_library=True))
 
         with ExitStack() as entered:
             entered.enter_context(StderrLines(on_line))
             if is_keyboard_ours():
-                entered.enter_context(Keyboard(self._press))
+                entered.enter_context(Keyboard(self._take_keys))
             entered.enter_context(self._live)
             self._exits = entered.pop_all()
         return self
@@ -134,18 +136,31 @@ class LiveView:
     def _tick(self) -> None:
         if self._session is None or self._controls is None:
             return
-        self._controls.tick(asyncio.get_running_loop().time())
+        now_s = asyncio.get_running_loop().time()
+        self._controls.tick(now_s)
         turn, heard = self._session.heard_so_far()
         # Whole decibels: the hum of a quiet room is no reason to draw.
         level_dbfs = float(round(self._level_dbfs))
-        self.show(Tick(level_dbfs, turn, heard, self._is_asleep()))
+        self.show(Tick(level_dbfs, turn, heard, self._is_asleep(), now_s))
         self._level_dbfs = max(SILENT_DBFS, self._level_dbfs - _LEVEL_FALLS_DB)
-        if self._state.is_muted != self._controls.is_muted:
-            self.show(MicrophoneSet(self._controls.is_muted))
+        microphone = MicrophoneSet(self._controls.is_muted, self._controls.is_shut)
+        if microphone != MicrophoneSet(self._state.is_muted, self._state.is_shut):
+            self.show(microphone)
 
-    def _press(self, key: Key | str) -> None:
-        if self._controls is None:
+    def _take_keys(self, keys: list[Press]) -> None:
+        """Take keys that came at once."""
+        if is_burst(keys):
+            sends = self._editor.line is not None and keys[-1] is Key.ENTER
+            text = "".join(key if isinstance(key, str) else " " for key in keys)
+            keys = [Paste(text.rstrip(" ") if sends else text), *([Key.ENTER] if sends else [])]
+        for key in keys:
+            self._press(key)
+
+    def _press(self, key: Press) -> None:
+        if self._controls is None or self._has_quit:
             return
+        if isinstance(key, Paste) and self._editor.line is None:
+            self._begin_line()
         if self._editor.line is not None:
             line = self._editor.press(key)
             self.show(LineEdited(self._editor.line))
@@ -154,7 +169,13 @@ class LiveView:
             return
         self._command(self._controls, key)
 
-    def _command(self, controls: Controls, key: Key | str) -> None:
+    def _begin_line(self) -> None:
+        if self._state.shows_help:
+            self.show(HelpToggled())
+        self._editor.begin()
+        self.show(LineEdited(self._editor.line))
+
+    def _command(self, controls: Controls, key: Press) -> None:
         if self._state.shows_help or key == "?":
             self.show(HelpToggled())
             if key in ("?", Key.ESCAPE):
@@ -169,9 +190,9 @@ class LiveView:
             case "s" | "S" | Key.ESCAPE:
                 controls.stop()
             case "t" | "T" | Key.ENTER:
-                self._editor.begin()
-                self.show(LineEdited(self._editor.line))
+                self._begin_line()
             case "w" | "W":
                 controls.save()
             case "q" | "Q" | Key.END:
+                self._has_quit = True
                 controls.quit()

@@ -59,6 +59,8 @@ class PlainLines:
                 self.tell(f"voicebot: {event.error}; {event.fallback} goes on")
             case StageRecovered(stage=stage):
                 self.tell(f"voicebot: the {stage} stage works again")
+            case TurnClosed(outcome=Outcome.MERGED):
+                pass  # its words are the next turn's, too
             case TurnClosed() if event.transcript or event.outcome is Outcome.REPEATED:
                 self._show_turn(event)
             case _:
@@ -66,7 +68,7 @@ class PlainLines:
 
     def tell(self, line: str) -> None:
         """Show a line to the user."""
-        self._notes.print(line, markup=False, soft_wrap=True)
+        self._notes.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
     def _show_turn(self, turn: TurnClosed) -> None:
         self.turns_shown += 1
@@ -103,7 +105,7 @@ def line_commands(controls: Controls, lines: PlainLines) -> LineReader:
         if word in commands:
             commands[word]()
             if word == "/mute":
-                lines.tell("muted" if controls.is_muted else "listening")
+                lines.tell("muted" if controls.is_muted else "not muted")
         elif word == "/talk":
             controls.toggle_talk(loop.time())
         elif word.startswith("/"):

@@ -36,12 +36,14 @@ _ACTIVITY_STYLES = {
     Activity.THINKING: "bold yellow",
     Activity.SPEAKING: "bold cyan",
     Activity.MUTED: "bold red",
+    Activity.READY: "green",
     Activity.ASLEEP: "dim",
 }
 _QUIET_DBFS, _LOUD_DBFS, _CLIPPING_DBFS = -60.0, -6.0, -1.0
 _WATERFALL_MIN_HEIGHT = 18
 _WATERFALL_MIN_WIDTH = 36
 _HEADROOM = 1.15
+_NOTICE_LINES, _NOTICE_LINES_AT_LEAST = 6, 3
 _HELP_INDENT = 11
 
 _KEYS = (
@@ -243,10 +245,7 @@ def _footer(state: ViewState, width: int, height: int, glyphs: Glyphs) -> list[T
     if parts is not None and is_roomy and not state.shows_help:
         lines += waterfall(parts, min(width, 72), glyphs)
     lines.append(_meter(state, width, glyphs))
-    lines += [
-        Text(printable(notice), style="yellow")
-        for notice in state.notices[-(2 if is_roomy else 1) :]
-    ]
+    lines += _notices(state, width, _NOTICE_LINES if is_roomy else _NOTICE_LINES_AT_LEAST, glyphs)
     if state.line is not None:
         lines.append(_typed(state.line, width))
     else:
@@ -254,15 +253,42 @@ def _footer(state: ViewState, width: int, height: int, glyphs: Glyphs) -> list[T
     return lines
 
 
+def _notices(state: ViewState, width: int, room: int, glyphs: Glyphs) -> list[Text]:
+    """What is told: the newest first gets the room that it needs, a library's words the rest."""
+    lines: list[Text] = []
+    newest_first = state.notices[::-1]
+    for notice in sorted(newest_first, key=lambda each: each.is_of_library):
+        style = "dim" if notice.is_of_library else "yellow"
+        wrapped = _wrapped(Text(printable(notice.text), style=style), width)
+        if notice.is_of_library and len(wrapped) > 1:
+            wrapped = _cut(wrapped, 1, width, glyphs)
+        if left := room - len(lines):
+            lines = [*_cut(wrapped, left, width, glyphs), *lines]
+    return lines
+
+
+def _cut(lines: list[Text], room: int, width: int, glyphs: Glyphs) -> list[Text]:
+    """As many lines as there is room for; an ellipsis where more would follow."""
+    if len(lines) <= room:
+        return lines
+    last = lines[room - 1].copy()
+    last.rstrip()
+    last.truncate(max(0, width - cell_len(glyphs.ellipsis)))
+    last.append(glyphs.ellipsis)
+    return [*lines[: room - 1], last]
+
+
 def _meter(state: ViewState, width: int, glyphs: Glyphs) -> Text:
     p50_ms = state.p50_ms
     figures = "" if p50_ms is None else f"  p50 {p50_ms:.0f} ms, n={len(state.latencies_ms)}"
-    level = "muted" if state.is_muted else f"{max(state.level_dbfs, -99):.0f} dB"
+    level = f"{max(state.level_dbfs, -99):.0f} dB"
+    if state.is_shut:
+        level = "muted" if state.is_muted else "shut"
     bar_width = min(30, width - len("mic ") - len(" -99 dB") - len(figures))
     text = Text("mic ", style="dim")
     if bar_width > 0:
         share = (state.level_dbfs - _QUIET_DBFS) / -_QUIET_DBFS
-        full = 0 if state.is_muted else round(min(1.0, max(0.0, share)) * bar_width)
+        full = 0 if state.is_shut else round(min(1.0, max(0.0, share)) * bar_width)
         style = "green"
         if state.level_dbfs > _LOUD_DBFS:
             style = "red" if state.level_dbfs > _CLIPPING_DBFS else "yellow"
@@ -274,7 +300,7 @@ def _meter(state: ViewState, width: int, glyphs: Glyphs) -> Text:
 
 
 def _typed(line: str, width: int) -> Text:
-    shown = printable(line)
+    shown = printable(line[-4 * width :])  # a paste may be long; some characters take no room
     while shown and cell_len(shown) > width - 3:
         shown = shown[1:]
     text = Text("> ", style="bold")

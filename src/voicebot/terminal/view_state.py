@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from statistics import median
 from typing import TYPE_CHECKING, TypeAlias
@@ -35,6 +35,7 @@ __all__ = [
     "HelpToggled",
     "LineEdited",
     "MicrophoneSet",
+    "Notice",
     "Noticed",
     "ShownTurn",
     "Tick",
@@ -47,6 +48,7 @@ SILENT_DBFS = -90.0
 _TURNS_KEPT = 200
 _LATENCIES_KEPT = 1000
 _NOTICES_KEPT = 3
+_NOTICE_SHOWN_S = 20.0
 
 
 class Activity(Enum):
@@ -57,6 +59,7 @@ class Activity(Enum):
     THINKING = "thinking"
     SPEAKING = "speaking"
     MUTED = "muted"
+    READY = "ready"  # for the key to talk
     ASLEEP = "asleep"
 
 
@@ -69,19 +72,27 @@ class Tick:
         heard_turn: the turn whose reply is played; 0 without one.
         heard: what has been heard of it.
         is_asleep: whether a wake word is waited for.
+        at_s: the present, on any clock.
     """
 
     level_dbfs: float
     heard_turn: int = 0
     heard: str = ""
     is_asleep: bool = False
+    at_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class MicrophoneSet:
-    """A key has muted the microphone, or opened it again."""
+    """A key has shut the microphone, or opened it again.
+
+    Attributes:
+        is_muted: whether it stays shut until it is asked for again.
+        is_shut: whether nothing is heard: muted, or waiting for the key to talk.
+    """
 
     is_muted: bool
+    is_shut: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +109,15 @@ class HelpToggled:
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """Something to be told in a line, such as a warning of a library."""
+    """Something to be told.
+
+    Attributes:
+        text: one line.
+        is_of_library: a library's own words, which never take the place of ours.
+    """
 
     text: str
+    is_of_library: bool = False
 
 
 ViewFact: TypeAlias = Event | Tick | MicrophoneSet | LineEdited | HelpToggled | Noticed
@@ -126,13 +143,29 @@ class ShownTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """A line that is told for a while.
+
+    Attributes:
+        text: the line.
+        is_of_library: see ``Noticed``.
+        until_s: when it goes.
+    """
+
+    text: str
+    is_of_library: bool
+    until_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class ViewState:
     """All that is shown.
 
     Attributes:
         title: the profile, as the header names it.
         is_push_to_talk: whether the microphone is shut but for a key.
-        is_muted: whether it is shut.
+        is_muted: whether it is muted.
+        is_shut: whether nothing is heard: muted, or waiting for the key to talk.
         is_asleep: whether a wake word is waited for.
         level_dbfs: how loud it is.
         is_user_speaking: whether an open turn is in speech.
@@ -144,14 +177,16 @@ class ViewState:
         is_audible: whether it is being heard.
         turns: those that are over, oldest first.
         latencies_ms: of the answers, oldest first.
-        notices: lines to be told, oldest first.
+        notices: what is told, oldest first; at most one is a library's.
         line: what is being typed; None if nothing is.
         shows_help: whether the page of keys is shown.
+        now_s: the present; no difference by itself.
     """
 
     title: str = ""
     is_push_to_talk: bool = False
     is_muted: bool = False
+    is_shut: bool = False
     is_asleep: bool = False
     level_dbfs: float = SILENT_DBFS
     is_user_speaking: bool = False
@@ -163,9 +198,10 @@ class ViewState:
     is_audible: bool = False
     turns: tuple[ShownTurn, ...] = ()
     latencies_ms: tuple[float, ...] = ()
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     line: str | None = None
     shows_help: bool = False
+    now_s: float = field(default=0.0, compare=False)
 
     @property
     def activity(self) -> Activity:
@@ -178,6 +214,8 @@ class ViewState:
             return Activity.THINKING
         if self.is_muted:
             return Activity.MUTED
+        if self.is_shut:
+            return Activity.READY
         return Activity.ASLEEP if self.is_asleep else Activity.LISTENING
 
     @property
@@ -197,13 +235,13 @@ def reduce(state: ViewState, fact: ViewFact) -> ViewState:  # noqa: PLR0911  # o
         case Tick():
             return _tick(state, fact)
         case MicrophoneSet():
-            return replace(state, is_muted=fact.is_muted)
+            return replace(state, is_muted=fact.is_muted, is_shut=fact.is_shut)
         case LineEdited():
             return replace(state, line=fact.line)
         case HelpToggled():
             return replace(state, shows_help=not state.shows_help)
         case Noticed():
-            return _notice(state, fact.text)
+            return _notice(state, fact.text, is_of_library=fact.is_of_library)
         case StageFailed() | StageFellBack() | StageRecovered() | ReplyFinishing():
             return _notice(state, _announcement(fact))
         case TurnClosed():
@@ -267,12 +305,23 @@ def _tick(state: ViewState, tick: Tick) -> ViewState:
         is_audible=is_reply,
         pending_turn=0 if is_awaited else state.pending_turn,
         heard=tick.heard if is_reply else state.heard,
+        notices=tuple(each for each in state.notices if each.until_s > tick.at_s),
+        now_s=tick.at_s,
     )
 
 
-def _notice(state: ViewState, text: str) -> ViewState:
+def _notice(state: ViewState, text: str, *, is_of_library: bool = False) -> ViewState:
     text = " ".join(text.split())
-    return replace(state, notices=(*state.notices, text)[-_NOTICES_KEPT:]) if text else state
+    if not text:
+        return state
+    told = [each for each in state.notices if each.text != text]
+    if is_of_library:
+        told = [each for each in told if not each.is_of_library]
+    told.append(Notice(text, is_of_library, state.now_s + _NOTICE_SHOWN_S))
+    ours = [each for each in told if not each.is_of_library][-_NOTICES_KEPT:]
+    return replace(
+        state, notices=tuple(each for each in told if each.is_of_library or each in ours)
+    )
 
 
 def _close(state: ViewState, turn: TurnClosed) -> ViewState:
