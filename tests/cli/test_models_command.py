@@ -105,7 +105,7 @@ def test_pull_does_not_begin_what_the_disk_cannot_hold(
 def test_every_profile_can_be_pulled(tmp_path: Path, no_hub: None, profile: str) -> None:
     context = FakeContext(tmp_path)
     assert _run(context, "pull", profile, "--dry-run").exit_code == 0
-    assert f"Profile: {profile} (as configured)" in context.noted
+    assert f"Profile: {profile} (as configured): " in context.noted
     assert "smart-turn-v3.2: is absent" in context.printed
 
 

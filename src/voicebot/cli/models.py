@@ -225,9 +225,7 @@ def _resolved(context: CliContext, store: ModelStore, names: Iterable[str]) -> t
         if name in _PROFILE_NAMES:
             settings = context.settings.model_copy(update={"profile": name})
             chosen = choose_profile(settings, look_around(settings, store))
-            context.error_console.print(
-                f"Profile: {chosen.name} ({chosen.reason})", markup=False, soft_wrap=True
-            )
+            context.error_console.print(f"Profile: {chosen.line}", markup=False, soft_wrap=True)
             resolved.update(dict.fromkeys(chosen.models))
         else:
             resolved[store.model(name).name] = None

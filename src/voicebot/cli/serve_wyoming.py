@@ -92,7 +92,9 @@ def serve_wyoming_command(
     access = access_rules(host, allowed, insecure_lan=insecure_lan)
     settings = context.settings
     profile = choose_profile(settings)
-    context.error_console.print(f"Profile: {profile.name} ({profile.reason})")
+    context.error_console.print(
+        f"Profile: {profile.line_of('asr', 'tts')}", markup=False, soft_wrap=True
+    )
     store = fetch_models(context, profile.models_of("asr", "tts"))
     if asr_port is None and tts_port is None:
         ports = {"both": port}

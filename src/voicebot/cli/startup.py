@@ -56,9 +56,7 @@ def prepare_models(context: CliContext) -> PreparedModels:
     settings = context.settings
     store = ModelStore(settings.models.dir)
     profile = choose_profile(settings, look_around(settings, store))
-    context.error_console.print(
-        f"Profile: {profile.name} ({profile.reason})", markup=False, soft_wrap=True
-    )
+    context.error_console.print(f"Profile: {profile.line}", markup=False, soft_wrap=True)
     for warning in profile.warnings:
         context.error_console.print(f"! {warning}", style="yellow", markup=False, soft_wrap=True)
     fetch_models(context, profile.models, store)
