@@ -14,6 +14,7 @@ from voicebot.builders import engine_factories
 from voicebot.cascade import running_stages
 from voicebot.choice import check_roles, choose_profile, look_around
 from voicebot.cli.progress import announce_fetches, pull_with_progress
+from voicebot.models.memory_room import check_memory_room, memory_room
 from voicebot.models.store import ModelStore
 
 if TYPE_CHECKING:
@@ -100,9 +101,15 @@ async def listening(context: CliContext, prepared: PreparedModels) -> AsyncItera
     """Load the models; leaving closes them.
 
     Raises:
+        EngineError: there is not enough memory.
         VoicebotError: an engine could not be loaded.
     """
     settings = context.settings
+    store = prepared.store
+    # A fallback is loaded when it is needed.
+    stages = (prepared.profile.asr, prepared.profile.llm, prepared.profile.tts)
+    loaded = (store.model(stage.model) for stage in stages if not stage.is_server)
+    check_memory_room(loaded, memory_room())
     context.error_console.print("Loading the models …")
     factories = engine_factories(prepared.profile, settings, prepared.store)
     async with running_stages(factories, stage_timeout_s=settings.reply.stage_timeout_s) as stages:
