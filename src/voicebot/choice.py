@@ -127,6 +127,12 @@ class ChosenProfile:
         return f"{self.name} ({self.reason}): {', '.join(stages[role].label for role in roles)}"
 
     @property
+    def servers(self) -> tuple[str, ...]:
+        """What servers do the work of, each with its engine: ``recogniser (wyoming)``."""
+        stages = (("asr", self.asr), ("llm", self.llm), ("tts", self.tts))
+        return tuple(f"{_ROLES[role]} ({one.engine})" for role, one in stages if one.is_server)
+
+    @property
     def model_names(self) -> dict[str, str]:
         """The model's name for each stage, by its role."""
         return {"asr": self.asr.model, "llm": self.llm.model, "tts": self.tts.model}

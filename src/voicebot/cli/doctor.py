@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from voicebot.cli.context import takes_settings
 from voicebot.errors import VoicebotError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _MARKS = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "fail": "[red]fail[
 @click.command("doctor")
 @click.option("--quick", is_flag=True, help="Check, but do not measure the models' speed.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs to read.")
-@click.pass_obj
+@takes_settings
 def doctor_command(context: CliContext, *, quick: bool, as_json: bool) -> None:
     """Check this machine and the models of the chosen profile; measure each model's speed here.
 
