@@ -13,7 +13,7 @@ from voicebot import doctor
 from voicebot.choice import StageChoice, choose_profile
 from voicebot.cli.context import CliContext
 from voicebot.cli.doctor import doctor_command
-from voicebot.config import AsrSettings, ModelsSettings, Settings
+from voicebot.config import AsrSettings, ModelsSettings, Settings, setting_specs
 from voicebot.doctor import (
     Finding,
     check_audio,
@@ -237,7 +237,7 @@ def _run(
     monkeypatch.setattr("voicebot.machine.kept_facts", lambda *, anew: MACHINE)
     context = CliContext(
         settings=Settings(profile="embedded", models=ModelsSettings(dir=tmp_path)),
-        origins={},
+        origins=dict.fromkeys(setting_specs(), "default"),
         console=Console(file=printed, width=80),
         error_console=Console(file=io.StringIO()),
     )

@@ -171,8 +171,9 @@ def _verify_models(context: CliContext, names: tuple[str, ...], *, as_json: bool
             if isinstance(result, ModelError):
                 context.console.print(f"[red]{name}: {result.problem}[/]", soft_wrap=True)
             else:
+                how = "whole, with no checksum to hold it to" if result.is_own else "ok"
                 context.console.print(
-                    f"{name}: ok, sha256 {result.sha256}", highlight=False, soft_wrap=True
+                    f"{name}: {how}, sha256 {result.sha256}", highlight=False, soft_wrap=True
                 )
     failed = {name: error for name, error in checked.items() if isinstance(error, ModelError)}
     if failed:
