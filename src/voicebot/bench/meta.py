@@ -24,14 +24,20 @@ _PACKAGES = (
     "ctranslate2",
     "espeakng-loader",
     "faster-whisper",
+    "livekit",
     "numpy",
+    "onnx",
     "onnxruntime",
+    "openai",
+    "piper-tts",
     "pocketsphinx",
+    "sounddevice",
     "soundfile",
     "soxr",
     "tokenizers",
     "torch",
     "transformers",
+    "wyoming",
 )
 _GIB = 1024.0**3
 _GIT_TIMEOUT_S = 5.0

@@ -106,10 +106,8 @@ async def listening(context: CliContext, prepared: PreparedModels) -> AsyncItera
     """
     settings = context.settings
     store = prepared.store
-    # A fallback is loaded when it is needed.
-    chosen = (prepared.profile.asr, prepared.profile.llm, prepared.profile.tts)
-    wanted = (store.model(stage.model) for stage in chosen if not stage.is_server)
-    check_memory_room(wanted, memory_room())
+    names = prepared.profile.models_of("asr", "llm", "tts")
+    check_memory_room((store.model(name) for name in names), memory_room())
     context.error_console.print("Loading the models …")
     factories = engine_factories(prepared.profile, settings, prepared.store)
     async with running_stages(factories, stage_timeout_s=settings.reply.stage_timeout_s) as stages:

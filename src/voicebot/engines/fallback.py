@@ -131,6 +131,11 @@ class _Pair(Generic[EngineT]):
             expected = as_expected(error, f"the {plan.stage} stage")
             plan.report(StageFellBack(plan.stage, plan.fallback, expected))
 
+    @property
+    def runs_as(self) -> str:
+        """What runs the first engine's model; empty if it is not there."""
+        return str(getattr(self._first, "runs_as", ""))
+
     def close(self) -> None:
         """Free both."""
         if self._first is not None:
@@ -149,6 +154,7 @@ class FallbackLlm:
         self, make_first: Callable[[], Llm], make_second: Callable[[], Llm], plan: FallbackPlan
     ) -> None:
         self._pair = _Pair(make_first, make_second, plan)
+        self.runs_as = self._pair.runs_as
         self._second_reads = plan.second_reads
 
     def generate(
@@ -224,6 +230,7 @@ class FallbackAsr:
         self, make_first: Callable[[], Asr], make_second: Callable[[], Asr], plan: FallbackPlan
     ) -> None:
         self._pair = _Pair(make_first, make_second, plan)
+        self.runs_as = self._pair.runs_as
         self._first: Asr | None = None  # which hears this turn; None if the second does
         self._audio: list[Samples] = []
         self._audio_samples = 0
@@ -294,6 +301,7 @@ class FallbackTts:
         self, make_first: Callable[[], Tts], make_second: Callable[[], Tts], plan: FallbackPlan
     ) -> None:
         self._pair = _Pair(make_first, make_second, plan)
+        self.runs_as = self._pair.runs_as
         voice = self._pair.first or self._pair.second
         self._sample_rate_hz = voice.sample_rate_hz
 

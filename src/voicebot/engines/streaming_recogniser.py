@@ -116,6 +116,7 @@ class StreamingRecogniser:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._decoder = decoder
+        self.runs_as = str(getattr(decoder, "runs_as", ""))
         self._speech = SpeechTrack(vad)
         self._rules = rules
         self._clock = clock

@@ -135,14 +135,9 @@ class WhisperDecoder:
         return decoder
 
     @property
-    def device(self) -> str:
-        """Where the model runs: cpu or cuda."""
-        return str(self._model.model.device)
-
-    @property
-    def compute_type(self) -> str:
-        """How it computes, as CTranslate2 names it."""
-        return str(self._model.model.compute_type)
+    def runs_as(self) -> str:
+        """Where it runs and how it computes, as ``ctranslate2 on cpu, int8``."""
+        return f"ctranslate2 on {self._model.model.device}, {self._model.model.compute_type}"
 
     def start(self) -> None:
         """A new turn begins; the language stays if it was detected surely."""
