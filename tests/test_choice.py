@@ -11,6 +11,7 @@ from voicebot.choice import (
     _fallback,
     check_roles,
     choose_profile,
+    device_warnings,
     is_path,
     look_around,
 )
@@ -293,3 +294,16 @@ def test_a_model_of_the_users_own_is_named_without_its_folder(tmp_path: Path) ->
     chosen = choose_profile(settings(asr={"model": str(tmp_path)}))
     assert str(tmp_path) not in chosen.line
     assert tmp_path.name in chosen.line
+
+
+def test_the_profile_gpu_without_a_card_is_warned_of() -> None:
+    (warning,) = device_warnings(settings("gpu"), lambda: False)
+    assert "take the profile cpu or auto" in warning
+    assert device_warnings(settings("gpu"), lambda: True) == ()
+    assert device_warnings(settings("cpu"), refuse) == ()
+
+
+def test_a_speed_that_no_server_is_told_is_warned_of() -> None:
+    (warning,) = choose_profile(settings("remote", tts={"speed": 1.2})).warnings
+    assert warning.startswith("tts.speed is nothing that Wyoming can tell")
+    assert choose_profile(settings("embedded", tts={"speed": 1.2})).warnings == ()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from voicebot.auto_choice import Surroundings, decide
 from voicebot.errors import ConfigError
-from voicebot.machine import kept_facts
+from voicebot.machine import has_graphics_card, kept_facts
 from voicebot.models.hub_reach import hub_answers
 from voicebot.models.references import ENGINES, find_reference, split_engine
 from voicebot.models.registry import MODELS, SENSES, HubSource, default_model
@@ -28,6 +28,7 @@ __all__ = [
     "StageChoice",
     "check_roles",
     "choose_profile",
+    "device_warnings",
     "is_path",
     "look_around",
 ]
@@ -234,7 +235,33 @@ def choose_profile(settings: Settings, surroundings: Surroundings | None = None)
         llm_fallback=_fallback("llm", settings.llm, language),
         tts_fallback=_fallback("tts", settings.tts, language),
     )
-    return replace(chosen, warnings=_check_language(chosen, language))
+    warnings = (*_check_language(chosen, language), *_unheard_settings(chosen, settings))
+    return replace(chosen, warnings=warnings)
+
+
+def device_warnings(
+    settings: Settings, has_gpu: Callable[[], bool] = has_graphics_card
+) -> tuple[str, ...]:
+    """What the profile counts on and this machine has not, one line each.
+
+    Args:
+        settings: what the user wants.
+        has_gpu: whether models can run on a graphics card here; asked only if that matters.
+    """
+    if settings.profile != "gpu" or has_gpu():
+        return ()
+    warning = (
+        "the profile gpu is for a graphics card, and none that models can use is found: its models "
+        "will run on the processor, slowly; take the profile cpu or auto"
+    )
+    return (warning,)
+
+
+def _unheard_settings(chosen: ChosenProfile, settings: Settings) -> tuple[str, ...]:
+    """Settings that what was chosen cannot follow, one line each."""
+    if chosen.tts.engine == "wyoming" and settings.tts.speed != 1:
+        return ("tts.speed is nothing that Wyoming can tell a server: set the speed there",)
+    return ()
 
 
 def _is_of_profile(

@@ -9,8 +9,10 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import platform
 import shutil
 import subprocess
+import sys
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["MachineFacts", "kept_facts", "machine_path", "measure_machine"]
+__all__ = ["MachineFacts", "has_graphics_card", "kept_facts", "machine_path", "measure_machine"]
 
 _SCHEMA = "voicebot.machine/1"
 _SIDE = 1024
@@ -131,6 +133,13 @@ def _read(path: Path, key: str) -> MachineFacts | None:
         return None
     numbers = asdict(facts).values()
     return facts if all(isinstance(one, int | float) and one >= 0 for one in numbers) else None
+
+
+def has_graphics_card() -> bool:
+    """Whether models can run on a graphics card here: NVIDIA's, or Apple's own."""
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    return _gpu_memory_bytes() > 0
 
 
 def _gpu_memory_bytes() -> int:

@@ -50,7 +50,11 @@ def doctor_command(context: CliContext, *, quick: bool, as_json: bool) -> None:
 
 
 def _findings(context: CliContext, *, quick: bool) -> Iterator[Finding]:
-    from voicebot.choice import choose_profile, look_around  # noqa: PLC0415 (start-up time)
+    from voicebot.choice import (  # noqa: PLC0415 (start-up time)
+        choose_profile,
+        device_warnings,
+        look_around,
+    )
     from voicebot.doctor import (  # noqa: PLC0415 (start-up time)
         check_machine,
         check_profile,
@@ -65,7 +69,8 @@ def _findings(context: CliContext, *, quick: bool) -> Iterator[Finding]:
     machine = kept_facts(anew=not quick)
     chosen = choose_profile(settings, look_around(settings, store, measure=lambda: machine))
     yield check_machine(machine)
-    yield check_profile(chosen)
+    warnings = (*chosen.warnings, *device_warnings(settings))
+    yield check_profile(dataclasses.replace(chosen, warnings=warnings))
     yield from gather_findings(store, chosen.models)
     if not quick:
         context.error_console.print("measuring the models", style="dim")

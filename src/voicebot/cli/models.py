@@ -249,7 +249,11 @@ def _resolved(context: CliContext, store: ModelStore, names: Iterable[str]) -> t
     Raises:
         ConfigError: a name is neither a model nor a profile; close matches are named.
     """
-    from voicebot.choice import choose_profile, look_around  # noqa: PLC0415 (start-up time)
+    from voicebot.choice import (  # noqa: PLC0415 (start-up time)
+        choose_profile,
+        device_warnings,
+        look_around,
+    )
 
     resolved: dict[str, None] = {}
     for name in names:
@@ -257,6 +261,10 @@ def _resolved(context: CliContext, store: ModelStore, names: Iterable[str]) -> t
             settings = context.settings.model_copy(update={"profile": name})
             chosen = choose_profile(settings, look_around(settings, store))
             context.error_console.print(f"Profile: {chosen.line}", markup=False, soft_wrap=True)
+            for warning in (*chosen.warnings, *device_warnings(settings)):
+                context.error_console.print(
+                    f"! {warning}", style="yellow", markup=False, soft_wrap=True
+                )
             if servers := chosen.servers:
                 context.error_console.print(
                     f"Servers do the rest and bring their own models: {', '.join(servers)}",

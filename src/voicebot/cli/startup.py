@@ -12,7 +12,7 @@ import psutil
 
 from voicebot.builders import engine_factories
 from voicebot.cascade import running_stages
-from voicebot.choice import check_roles, choose_profile, look_around
+from voicebot.choice import check_roles, choose_profile, device_warnings, look_around
 from voicebot.cli.progress import announce_fetches, pull_with_progress
 from voicebot.models.memory_room import check_memory_room, memory_room
 from voicebot.models.store import ModelStore
@@ -58,7 +58,7 @@ def prepare_models(context: CliContext) -> PreparedModels:
     store = ModelStore(settings.models.dir)
     profile = choose_profile(settings, look_around(settings, store))
     context.error_console.print(f"Profile: {profile.line}", markup=False, soft_wrap=True)
-    for warning in profile.warnings:
+    for warning in (*profile.warnings, *device_warnings(settings)):
         context.error_console.print(f"! {warning}", style="yellow", markup=False, soft_wrap=True)
     fetch_models(context, profile.models, store)
     check_roles(profile, store)
