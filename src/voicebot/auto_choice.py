@@ -7,7 +7,7 @@ the weights that every token reads. The predictions rank sizes; they promise not
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -173,7 +173,28 @@ def _runs_as_graph(model: str) -> bool:
 
 
 def decide(surroundings: Surroundings, language: str) -> AutoChoice:
-    """Choose; a pure function of what it is given."""
+    """Choose; a pure function of what it is given.
+
+    Of larger models that this machine could bear, and that are not here, the reason speaks; what is
+    here is taken.
+    """
+    chosen = _decide(surroundings, language)
+    if surroundings.machine is None or surroundings.hub_answers:
+        return chosen
+    best = _decide(replace(surroundings, hub_answers=True), language)
+    larger = {
+        role: name
+        for role, name, taken in (("asr", best.asr, chosen.asr), ("llm", best.llm, chosen.llm))
+        if (MODELS[name].parameters or 0) > (MODELS[taken].parameters or 0)
+    }
+    notes = dict(chosen.notes)
+    for role, name in larger.items():
+        hint = f"{name} would be quick enough, too, once it is pulled"
+        notes[role] = f"{notes[role]} ({hint})" if role in notes else hint
+    return replace(chosen, notes=MappingProxyType(notes))
+
+
+def _decide(surroundings: Surroundings, language: str) -> AutoChoice:
     machine = surroundings.machine
     if machine is None:
         asked = "models.offline is set" if surroundings.offline else "no model hub answers"
