@@ -99,6 +99,7 @@ def test_each_stage_can_be_replaced(
             {"asr": {"engine": "pocketsphinx", "model": "faster-whisper:base.en"}},
             "names another engine than asr.engine",
         ),
+        ({"tts": {"model": "espeak:de"}}, "its voices are chosen with --set tts.voice=de"),
         ({"llm": {"model": "/nowhere/model.gguf"}}, "there is no /nowhere/model.gguf"),
     ],
 )

@@ -387,7 +387,15 @@ def _of_this_machine(
     setting: str = "model",
 ) -> StageChoice:
     reference = reference or _default_for(role, engine, default, language)
-    row = find_reference(reference if engine == "auto" else f"{engine}:{reference}")
+    try:
+        row = find_reference(reference if engine == "auto" else f"{engine}:{reference}")
+    except ConfigError:
+        if engine != "espeak":
+            raise
+        raise ConfigError(
+            f"eSpeak NG has one model, and {reference} is another",
+            f"its voices are chosen with --set tts.voice={reference}",
+        ) from None
     if engine == "auto":
         engine = _ENGINE_OF_ROW.get(row.engine, _ENGINE_OF_ROLE[role])
     _check_row(role, engine, row, setting=setting)
