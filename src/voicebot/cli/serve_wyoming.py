@@ -171,11 +171,13 @@ class _Makers:
         reports: FallbackReports,
     ) -> _Makers:
         """Those of a profile."""
+        from voicebot.voices import language_of_own_voice  # noqa: PLC0415  # quick --help
         from voicebot.wyoming_service.offer import (  # noqa: PLC0415  # quick --help
             recognition_offer,
             synthesis_offer,
         )
 
+        spoken = language_of_own_voice(store, profile.tts) or settings.language
         return cls(
             settings,
             asr_factory(
@@ -185,7 +187,7 @@ class _Makers:
                 profile.tts, settings, store, fallback=profile.tts_fallback, reports=reports
             ),
             recognition_offer(profile.asr, settings.language),
-            synthesis_offer(profile.tts, espeak_voice(settings), settings.language),
+            synthesis_offer(profile.tts, espeak_voice(settings), spoken),
         )
 
 

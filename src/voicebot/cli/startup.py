@@ -16,6 +16,7 @@ from voicebot.choice import check_roles, choose_profile, device_warnings, look_a
 from voicebot.cli.progress import announce_fetches, pull_with_progress
 from voicebot.models.memory_room import check_memory_room, memory_room
 from voicebot.models.store import ModelStore
+from voicebot.voices import language_warnings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -62,6 +63,8 @@ def prepare_models(context: CliContext) -> PreparedModels:
         context.error_console.print(f"! {warning}", style="yellow", markup=False, soft_wrap=True)
     fetch_models(context, profile.models, store)
     check_roles(profile, store)
+    for warning in language_warnings(store, profile.tts, settings.language):
+        context.error_console.print(f"! {warning}", style="yellow", markup=False, soft_wrap=True)
     return PreparedModels(profile, store)
 
 
