@@ -14,8 +14,8 @@ then the first has another chance, at the beginning of a reply, of a turn, of a 
 
 from __future__ import annotations
 
+import logging
 import time
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from voicebot.engines.protocols import Asr, Llm, Message, StopFlag, Transcript, Tts
 
 __all__ = ["FallbackAsr", "FallbackLlm", "FallbackPlan", "FallbackTts"]
+
+_log = logging.getLogger("voicebot.engines")
 
 _LONGEST_PAUSE_FACTOR = 32
 _REPLAYED_S = 25.0
@@ -214,9 +216,11 @@ class FallbackLlm:
         if not self._second_reads:
             return None
         # What is wrong with it shows when it is needed; the first one works.
-        with suppress(Exception):
+        try:
             return self._pair.second.prepare(messages, stop)
-        return None
+        except Exception as error:  # noqa: BLE001  # as above
+            _log.debug("the fallback language model could not read along: %s", error)
+            return None
 
 
 class FallbackAsr:

@@ -17,7 +17,7 @@ import numpy as np
 from voicebot.engines.causal_network import TransformersNetwork
 from voicebot.engines.chat_prompt import ChatPrompt, PromptTokens
 from voicebot.engines.checkpoint import checked_config
-from voicebot.engines.compiled_network import COMPILED_CONTEXT_TOKENS
+from voicebot.engines.compiled_network import COMPILED_CONTEXT_TOKENS, compiled_if_possible
 from voicebot.engines.context_window import ContextWindow
 from voicebot.engines.onnx_network import OnnxNetwork
 from voicebot.engines.prefix_cache import dropped_gap, reusable_length
@@ -511,7 +511,8 @@ def _torch_network(
             )
         return LlamaNetwork.load(path, shape, precision=precision)
     dtype = torch.float32 if precision == "float32" else half_precision(device)
-    return TransformersNetwork.load(path, dtype=dtype, device=device, compiles=compiles)
+    make = compiled_if_possible if compiles and device == "cuda" else None
+    return TransformersNetwork.load(path, dtype=dtype, device=device, make=make)
 
 
 def _numbers(network: NetworkChoice, precision: Precision, device: str) -> str:
