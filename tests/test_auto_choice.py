@@ -155,3 +155,12 @@ def test_predictions_grow_with_the_model_and_shrink_with_the_machine() -> None:
     assert recognise_ms("faster-whisper-base", TOWER) < recognise_ms("faster-whisper-base", LAPTOP)
     assert recognise_ms("faster-whisper-base.en", LAPTOP) <= RECOGNISE_BUDGET_MS
     assert token_ms("smollm2-360m-instruct", LAPTOP) * FIRST_TOKENS <= WRITE_BUDGET_MS
+
+
+def test_larger_models_that_are_not_here_are_spoken_of_and_not_taken() -> None:
+    here = frozenset({"faster-whisper-tiny.en", "qwen2.5-0.5b-instruct"})
+    chosen = decide(Surroundings(here, hub_answers=False, machine=TOWER), "en")
+    assert chosen.asr == "faster-whisper-tiny.en"
+    best = decide(Surroundings(here, hub_answers=True, machine=TOWER), "en")
+    assert f"{best.asr} would be quick enough, too, once it is pulled" in chosen.notes["asr"]
+    assert "once it is pulled" not in best.reason_of("asr", "llm", "tts")

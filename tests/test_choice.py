@@ -11,6 +11,7 @@ from voicebot.choice import (
     _fallback,
     check_roles,
     choose_profile,
+    device_warnings,
     is_path,
     look_around,
 )
@@ -46,7 +47,8 @@ def test_auto_knows_nothing_without_surroundings() -> None:
 def test_auto_follows_its_surroundings() -> None:
     around = Surroundings(frozenset(), hub_answers=True, machine=LAPTOP)
     chosen = choose_profile(settings("auto", tts={"engine": "espeak"}), around)
-    assert chosen.name == "cpu"
+    assert chosen.name == "mixed"
+    assert chosen.reason.startswith("cpu with another voice; 2 cores")
     assert chosen.asr == StageChoice("faster-whisper", "faster-whisper-base.en")
     assert chosen.tts == StageChoice("espeak", "espeak-ng")
 
@@ -97,6 +99,7 @@ def test_each_stage_can_be_replaced(
             {"asr": {"engine": "pocketsphinx", "model": "faster-whisper:base.en"}},
             "names another engine than asr.engine",
         ),
+        ({"tts": {"model": "espeak:de"}}, "its voices are chosen with --set tts.voice=de"),
         ({"llm": {"model": "/nowhere/model.gguf"}}, "there is no /nowhere/model.gguf"),
     ],
 )
@@ -233,3 +236,75 @@ def test_the_kind_of_a_repository_is_looked_at_once_it_is_here(tmp_path: Path) -
     )
     with pytest.raises(ConfigError, match="names owner/name, which is not a recogniser"):
         check_roles(chosen, ModelStore(tmp_path))
+
+
+OWN: dict[str, Any] = {
+    "asr": {"model": "faster-whisper:base.en"},
+    "llm": {"model": "qwen2.5-0.5b-instruct"},
+    "tts": {"model": "en_GB-alan-low"},
+}
+
+
+def test_replaced_stages_are_named_in_the_profile() -> None:
+    mixed = choose_profile(settings("embedded", asr=OWN["asr"]))
+    assert mixed.name == "mixed"
+    assert mixed.line == (
+        "mixed (embedded with another recogniser; as configured): faster-whisper-base.en, "
+        "smollm2-135m-instruct, espeak-ng"
+    )
+    own = choose_profile(settings("auto", **OWN))
+    assert own.name == "own"
+    assert own.line == (
+        "own (every stage is set): faster-whisper-base.en, qwen2.5-0.5b-instruct, "
+        "piper-en-gb-alan-low"
+    )
+    same = choose_profile(settings("embedded", asr={"engine": "pocketsphinx"}))
+    assert (same.name, same.reason) == ("embedded", "as configured")
+
+
+def test_the_reason_speaks_only_of_stages_that_are_used() -> None:
+    around = Surroundings(frozenset(), hub_answers=True, machine=LAPTOP)
+    whole = choose_profile(settings("auto"), around)
+    assert "final transcript" in whole.reason
+    assert "a token in" in whole.reason
+    without = choose_profile(settings("auto", asr={"model": "pocketsphinx"}), around)
+    assert "final transcript" not in without.reason
+    assert "a token in" in without.reason
+
+
+def test_offline_is_the_reason_where_the_hub_was_not_asked(tmp_path: Path) -> None:
+    offline = Settings(models=ModelsSettings(dir=tmp_path, offline=True))
+    around = look_around(offline, ModelStore(tmp_path), ask_hub=refuse, measure=measure)
+    chosen = choose_profile(offline, around)
+    assert chosen.reason == "models.offline is set and none of a hub's models are here"
+
+
+def test_stages_that_need_no_hub_are_not_asked_for(tmp_path: Path) -> None:
+    engines = {
+        "asr": {"engine": "pocketsphinx"},
+        "llm": {"engine": "openai"},
+        "tts": {"engine": "espeak"},
+    }
+    store = ModelStore(tmp_path)
+    assert look_around(settings("auto", **engines), store, ask_hub=refuse, measure=measure) is None
+
+
+def test_a_model_of_the_users_own_is_named_without_its_folder(tmp_path: Path) -> None:
+    for name in ("model.bin", "config.json"):
+        (tmp_path / name).write_text("{}")
+    chosen = choose_profile(settings(asr={"model": str(tmp_path)}))
+    assert str(tmp_path) not in chosen.line
+    assert tmp_path.name in chosen.line
+
+
+def test_the_profile_gpu_without_a_card_is_warned_of() -> None:
+    (warning,) = device_warnings(settings("gpu"), lambda: False)
+    assert "take the profile cpu or auto" in warning
+    assert device_warnings(settings("gpu"), lambda: True) == ()
+    assert device_warnings(settings("cpu"), refuse) == ()
+
+
+def test_a_speed_that_no_server_is_told_is_warned_of() -> None:
+    (warning,) = choose_profile(settings("remote", tts={"speed": 1.2})).warnings
+    assert warning.startswith("tts.speed is nothing that Wyoming can tell")
+    assert choose_profile(settings("embedded", tts={"speed": 1.2})).warnings == ()

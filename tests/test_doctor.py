@@ -3,7 +3,6 @@ from __future__ import annotations
 import importlib.metadata
 import io
 import json
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,8 +11,9 @@ from rich.console import Console
 
 from voicebot import doctor
 from voicebot.choice import StageChoice, choose_profile
+from voicebot.cli.context import CliContext
 from voicebot.cli.doctor import doctor_command
-from voicebot.config import AsrSettings, ModelsSettings, Settings
+from voicebot.config import AsrSettings, ModelsSettings, Settings, setting_specs
 from voicebot.doctor import (
     Finding,
     check_audio,
@@ -235,8 +235,9 @@ def _run(
     monkeypatch.setattr(doctor, "gather_findings", gather)
     printed = io.StringIO()
     monkeypatch.setattr("voicebot.machine.kept_facts", lambda *, anew: MACHINE)
-    context = SimpleNamespace(
+    context = CliContext(
         settings=Settings(profile="embedded", models=ModelsSettings(dir=tmp_path)),
+        origins=dict.fromkeys(setting_specs(), "default"),
         console=Console(file=printed, width=80),
         error_console=Console(file=io.StringIO()),
     )
@@ -249,6 +250,16 @@ def test_command_prints_the_way_out(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert result.exit_code == 0
     assert printed.splitlines()[-1] == "warn disk: [full] → free some"
     assert "profile: embedded (as configured): pocketsphinx:pocketsphinx-en-us, " in printed
+
+
+def test_settings_may_stand_behind_the_command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    result, printed = _run(monkeypatch, tmp_path, [], "--tts", "en_GB-alan-low")
+    assert result.exit_code == 0
+    assert "mixed (embedded with another voice" in printed
+    _, printed = _run(monkeypatch, tmp_path, [], "--set", "profile=remote")
+    assert "profile: remote (as configured): wyoming, openai, wyoming" in printed
 
 
 def test_command_fails_when_a_check_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,14 @@ from voicebot import machine
 from voicebot.machine import MachineFacts, kept_facts, measure_machine
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 FACTS = MachineFacts(cores=2, memory_bytes=8 * 1024**3, gflops=50.0, read_gb_s=10.0)
+
+
+def never() -> MachineFacts:
+    raise AssertionError("nothing is to be measured")
 
 
 def test_it_is_measured_once_and_kept(tmp_path: Path) -> None:
@@ -29,10 +35,42 @@ def test_it_is_measured_once_and_kept(tmp_path: Path) -> None:
     assert len(calls) == 2
 
 
-def test_what_was_measured_under_load_is_not_kept(tmp_path: Path) -> None:
+def test_what_was_measured_under_load_is_measured_again_once_it_is_quiet(tmp_path: Path) -> None:
     path = tmp_path / "machine.json"
-    assert kept_facts(is_busy=lambda: True, measure=lambda: FACTS, path=path) == FACTS
-    assert not path.exists()
+    slow = replace(FACTS, gflops=5.0, read_gb_s=11.0)
+    assert kept_facts(is_busy=lambda: True, measure=lambda: slow, path=path) == slow
+    assert kept_facts(is_busy=lambda: True, measure=never, path=path) == slow
+    best = replace(FACTS, read_gb_s=11.0)  # the better of both
+    assert kept_facts(is_busy=lambda: False, measure=lambda: FACTS, path=path) == best
+    assert kept_facts(is_busy=lambda: False, measure=never, path=path) == best
+
+
+def test_an_old_measurement_is_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "machine.json"
+    day_s = 24 * 3600.0
+
+    def ask(day: int, measure: Callable[[], MachineFacts]) -> MachineFacts:
+        return kept_facts(
+            is_busy=lambda: False, measure=measure, path=path, now_s=lambda: day * day_s
+        )
+
+    assert ask(0, lambda: FACTS) == FACTS
+    assert ask(29, never) == FACTS
+    slower = replace(FACTS, gflops=1.0)
+    assert ask(31, lambda: slower) == slower
+
+
+def test_another_graphics_card_is_measured_anew(tmp_path: Path) -> None:
+    path = tmp_path / "machine.json"
+    kept_facts(is_busy=lambda: False, measure=lambda: FACTS, path=path, card_bytes=lambda: 0)
+    with_card = replace(FACTS, gpu_memory_bytes=24 * 1024**3)
+    found = kept_facts(
+        is_busy=lambda: False,
+        measure=lambda: with_card,
+        path=path,
+        card_bytes=lambda: 24 * 1024**3,
+    )
+    assert found == with_card
 
 
 def test_another_machine_or_version_is_measured_anew(
@@ -45,7 +83,7 @@ def test_another_machine_or_version_is_measured_anew(
     assert kept_facts(is_busy=lambda: False, measure=lambda: other, path=path) == other
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"schema": "voicebot.machine/1"}', "{}"])
+@pytest.mark.parametrize("content", ["", "[]", '{"schema": "voicebot.machine/2"}', "{}"])
 def test_a_damaged_cache_is_measured_anew(tmp_path: Path, content: str) -> None:
     path = tmp_path / "machine.json"
     path.write_text(content)

@@ -7,13 +7,14 @@ the weights that every token reads. The predictions rank sizes; they promise not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from voicebot.models.registry import MODELS, HubSource, default_model, voice_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from voicebot.machine import MachineFacts
 
@@ -77,11 +78,13 @@ class Surroundings:
         ready: the models that are here.
         hub_answers: whether others can be fetched.
         machine: what was measured; None where nothing but the embedded profile can run.
+        offline: whether the settings forbid to ask the hub, so that it was not asked.
     """
 
     ready: frozenset[str]
     hub_answers: bool
     machine: MachineFacts | None
+    offline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,8 @@ class AutoChoice:
         asr: the recogniser's name.
         llm: the language model's.
         tts: the voice's.
-        reason: one line.
+        reason: why, in one line; true whatever a stage is replaced by.
+        notes: by role, what is true only while that stage is not replaced.
     """
 
     profile: str
@@ -101,6 +105,12 @@ class AutoChoice:
     llm: str
     tts: str
     reason: str
+    notes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def reason_of(self, *roles: str) -> str:
+        """The reason as far as it is one for the stages of ``roles``."""
+        notes = [note for role, note in self.notes.items() if role in roles]
+        return f"{self.reason}: {', '.join(notes)}" if notes else self.reason
 
 
 def candidates(language: str, *, on_gpu: bool = False) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -163,11 +173,32 @@ def _runs_as_graph(model: str) -> bool:
 
 
 def decide(surroundings: Surroundings, language: str) -> AutoChoice:
-    """Choose; a pure function of what it is given."""
+    """Choose; a pure function of what it is given.
+
+    Of larger models that this machine could bear, and that are not here, the reason speaks; what is
+    here is taken.
+    """
+    chosen = _decide(surroundings, language)
+    if surroundings.machine is None or surroundings.hub_answers:
+        return chosen
+    best = _decide(replace(surroundings, hub_answers=True), language)
+    larger = {
+        role: name
+        for role, name, taken in (("asr", best.asr, chosen.asr), ("llm", best.llm, chosen.llm))
+        if (MODELS[name].parameters or 0) > (MODELS[taken].parameters or 0)
+    }
+    notes = dict(chosen.notes)
+    for role, name in larger.items():
+        hint = f"{name} would be quick enough, too, once it is pulled"
+        notes[role] = f"{notes[role]} ({hint})" if role in notes else hint
+    return replace(chosen, notes=MappingProxyType(notes))
+
+
+def _decide(surroundings: Surroundings, language: str) -> AutoChoice:
     machine = surroundings.machine
     if machine is None:
-        why = "no model hub answers and none of its models are here"
-        return _embedded(language, why)
+        asked = "models.offline is set" if surroundings.offline else "no model hub answers"
+        return _embedded(language, f"{asked} and none of a hub's models are here")
     on_gpu = machine.gpu_memory_bytes >= _GPU_MIN_BYTES
     chosen = _on_gpu(surroundings, machine, language) if on_gpu else None
     return chosen or _on_cpu(surroundings, machine, language)
@@ -202,8 +233,14 @@ def _on_gpu(surroundings: Surroundings, machine: MachineFacts, language: str) ->
         return None
     voice = _voice(surroundings, language, high=True)
     memory = machine.gpu_memory_bytes / 1024**3
-    reason = f"the largest that fit a graphics card of {memory:.0f} GiB"
-    return AutoChoice("gpu", recogniser, writer, voice, reason)
+    return AutoChoice(
+        "gpu",
+        recogniser,
+        writer,
+        voice,
+        f"a graphics card of {memory:.0f} GiB",
+        MappingProxyType({"llm": "the largest language model that fits"}),
+    )
 
 
 def _on_cpu(surroundings: Surroundings, machine: MachineFacts, language: str) -> AutoChoice:
@@ -229,17 +266,15 @@ def _on_cpu(surroundings: Surroundings, machine: MachineFacts, language: str) ->
     if recogniser is None:
         return _embedded(language, f"no recogniser for the language {language} can be had")
     speed = f"{machine.cores} cores, {machine.gflops:.0f} GFLOP/s, {machine.read_gb_s:.0f} GB/s"
-    parts = []
+    notes = {}
     if recogniser in recognisers:
-        parts.append(f"a final transcript in about {recognise_ms(recogniser, machine):.0f} ms")
+        notes["asr"] = f"a final transcript in about {recognise_ms(recogniser, machine):.0f} ms"
     if writer is not None:
-        parts.append(f"a token in about {token_ms(writer, machine):.0f} ms")
+        notes["llm"] = f"a token in about {token_ms(writer, machine):.0f} ms"
     writer = writer or default_model("embedded", "llm", language)
-    if recogniser == "pocketsphinx-en-us" and not parts and voice == "espeak-ng":
+    if recogniser == "pocketsphinx-en-us" and not notes and voice == "espeak-ng":
         return _embedded(language, "no larger model can be had")
-    return AutoChoice(
-        "cpu", recogniser, writer, voice, f"{speed}" + (f": {', '.join(parts)}" if parts else "")
-    )
+    return AutoChoice("cpu", recogniser, writer, voice, speed, MappingProxyType(notes))
 
 
 def _to_be_had(names: Iterable[str], surroundings: Surroundings) -> list[str]:

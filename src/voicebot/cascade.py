@@ -81,6 +81,10 @@ async def running_stages(
             llm=ThreadedLlm(llm),
             tts=ThreadedTts(tts, sample_rate_hz=tts.engine.sample_rate_hz),
             fallbacks=factories.fallbacks,
+            runs_as={
+                role: getattr(worker.engine, "runs_as", "")
+                for role, worker in (("asr", asr), ("llm", llm), ("tts", tts))
+            },
         )
     finally:
         await asyncio.gather(

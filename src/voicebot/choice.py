@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 from voicebot.auto_choice import Surroundings, decide
 from voicebot.errors import ConfigError
-from voicebot.machine import kept_facts
+from voicebot.machine import has_graphics_card, kept_facts
 from voicebot.models.hub_reach import hub_answers
 from voicebot.models.references import ENGINES, find_reference, split_engine
 from voicebot.models.registry import MODELS, SENSES, HubSource, default_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from voicebot.auto_choice import AutoChoice
     from voicebot.config import AsrSettings, LlmSettings, Settings, TtsSettings
     from voicebot.machine import MachineFacts
     from voicebot.models.registry import Model, SpokenRole
@@ -28,6 +29,7 @@ __all__ = [
     "check_roles",
     "choose_profile",
     "chosen_encoder",
+    "device_warnings",
     "guard_is_on",
     "is_path",
     "look_around",
@@ -38,6 +40,9 @@ _ROLES: Mapping[str, str] = MappingProxyType(
     {"asr": "recogniser", "llm": "language model", "tts": "voice"}
 )
 _SERVERS = {"openai", "wyoming"}
+_WITHOUT_HUB = {"pocketsphinx", "espeak"}
+"""Engines whose one model needs no hub."""
+
 _ENGINE_OF_ROW: Mapping[str, str] = MappingProxyType(
     {
         "pocketsphinx": "pocketsphinx",
@@ -76,13 +81,21 @@ class StageChoice:
         """Whether a server does the work, with a model of its own."""
         return self.engine in _SERVERS
 
+    @property
+    def label(self) -> str:
+        """In short for people: the model's name without its folder; a server's with its engine."""
+        if self.is_server:
+            return f"{self.engine}:{self.model}" if self.model else self.engine
+        return Path(self.model).name if is_path(self.model) else self.model
+
 
 @dataclass(frozen=True, slots=True)
 class ChosenProfile:
     """A profile and why it was taken.
 
     Attributes:
-        name: as in the settings.
+        name: as in the settings, if all its stages were taken; ``mixed`` if some were replaced,
+            ``own`` if all were.
         asr: the recogniser.
         llm: the language model.
         tts: the synthesiser.
@@ -104,6 +117,26 @@ class ChosenProfile:
     llm_fallback: StageChoice | None = None
     tts_fallback: StageChoice | None = None
     encoder: str = ""
+
+    @property
+    def line(self) -> str:
+        """What was taken and why, in one line for the user."""
+        return self.line_of("asr", "llm", "tts")
+
+    def line_of(self, *roles: SpokenRole) -> str:
+        """The same where only the stages of ``roles`` are used."""
+        stages: Mapping[SpokenRole, StageChoice] = {
+            "asr": self.asr,
+            "llm": self.llm,
+            "tts": self.tts,
+        }
+        return f"{self.name} ({self.reason}): {', '.join(stages[role].label for role in roles)}"
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """What servers do the work of, each with its engine: ``recogniser (wyoming)``."""
+        stages = (("asr", self.asr), ("llm", self.llm), ("tts", self.tts))
+        return tuple(f"{_ROLES[role]} ({one.engine})" for role, one in stages if one.is_server)
 
     @property
     def model_names(self) -> dict[str, str]:
@@ -146,8 +179,8 @@ def look_around(
         ask_hub: whether the hub answers.
         measure: what this machine can do.
     """
-    stages = (settings.asr, settings.llm, settings.tts)
-    if settings.profile != "auto" or all(stage.model for stage in stages):
+    open_roles = {role for role in _SPOKEN if _is_open(getattr(settings, role))}
+    if settings.profile != "auto" or not open_roles:
         return None
     ready = frozenset(name for name in MODELS if store.is_ready(name))
     here = {
@@ -156,9 +189,16 @@ def look_around(
         if isinstance(model.source, HubSource) and model.serves(settings.language)
     }
     # Whoever has a larger model for every stage is neither asked for more nor kept waiting.
-    is_complete = here >= set(_SPOKEN)
-    answers = not is_complete and not settings.models.offline and ask_hub()
-    return Surroundings(ready, answers, measure() if here or answers else None)
+    is_complete = here >= open_roles
+    offline = settings.models.offline
+    answers = not is_complete and not offline and ask_hub()
+    machine = measure() if here or answers else None
+    return Surroundings(ready, answers, machine, offline=offline)
+
+
+def _is_open(section: AsrSettings | LlmSettings | TtsSettings) -> bool:
+    """Whether ``auto`` has anything to choose for a stage."""
+    return not section.model and section.engine not in _SERVERS | _WITHOUT_HUB
 
 
 def choose_profile(settings: Settings, surroundings: Surroundings | None = None) -> ChosenProfile:
@@ -174,32 +214,86 @@ def choose_profile(settings: Settings, surroundings: Surroundings | None = None)
         ModelError: a model that is named by its path cannot be used.
     """
     language = settings.language
-    name: str = settings.profile
-    reason = "as configured"
-    found = {role: default_model(name, role, language) for role in _SPOKEN}
-    if name == "auto":
+    profile: str = settings.profile
+    auto: AutoChoice | None = None
+    if profile == "auto":
         auto = decide(
             surroundings or Surroundings(frozenset(), hub_answers=False, machine=None), language
         )
-        name, reason = auto.profile, auto.reason
+        profile = auto.profile
         found = {"asr": auto.asr, "llm": auto.llm, "tts": auto.tts}
-        if surroundings is None:
-            reason = "it needs no model hub"
-    asr = _chosen("asr", name, found["asr"], settings.asr.engine, settings.asr.model, language)
-    llm = _chosen("llm", name, found["llm"], settings.llm.engine, settings.llm.model, language)
-    tts = _chosen("tts", name, found["tts"], settings.tts.engine, settings.tts.model, language)
+    else:
+        found = {role: default_model(profile, role, language) for role in _SPOKEN}
+    stages: dict[str, StageChoice] = {}
+    kept: list[str] = []
+    for role in _SPOKEN:
+        section = getattr(settings, role)
+        stages[role] = _chosen(role, profile, found[role], section.engine, section.model, language)
+        if _is_of_profile(role, stages[role], profile, found[role], language):
+            kept.append(role)
     chosen = ChosenProfile(
-        name,
-        asr,
-        llm,
-        tts,
-        reason,
+        profile if len(kept) == len(_SPOKEN) else "mixed" if kept else "own",
+        stages["asr"],
+        stages["llm"],
+        stages["tts"],
+        _reason(profile, auto if surroundings else None, kept, is_auto=auto is not None),
         asr_fallback=_fallback("asr", settings.asr, language),
         llm_fallback=_fallback("llm", settings.llm, language),
         tts_fallback=_fallback("tts", settings.tts, language),
         encoder=chosen_encoder(settings),
     )
-    return replace(chosen, warnings=_check_language(chosen, language))
+    warnings = (*_check_language(chosen, language), *_unheard_settings(chosen, settings))
+    return replace(chosen, warnings=warnings)
+
+
+def device_warnings(
+    settings: Settings, has_gpu: Callable[[], bool] = has_graphics_card
+) -> tuple[str, ...]:
+    """What the profile counts on and this machine has not, one line each.
+
+    Args:
+        settings: what the user wants.
+        has_gpu: whether models can run on a graphics card here; asked only if that matters.
+    """
+    if settings.profile != "gpu" or has_gpu():
+        return ()
+    warning = (
+        "the profile gpu is for a graphics card, and none that models can use is found: its models "
+        "will run on the processor, slowly; take the profile cpu or auto"
+    )
+    return (warning,)
+
+
+def _unheard_settings(chosen: ChosenProfile, settings: Settings) -> tuple[str, ...]:
+    """Settings that what was chosen cannot follow, one line each."""
+    if chosen.tts.engine == "wyoming" and settings.tts.speed != 1:
+        return ("tts.speed is nothing that Wyoming can tell a server: set the speed there",)
+    return ()
+
+
+def _is_of_profile(
+    role: SpokenRole, stage: StageChoice, profile: str, default: str, language: str
+) -> bool:
+    """Whether ``stage`` is what ``profile`` takes when the settings leave the stage open."""
+    if profile == "remote":
+        return stage.engine == _REMOTE_ENGINES[role]
+    return bool(default) and stage == _chosen(role, profile, default, "auto", "", language)
+
+
+def _reason(profile: str, auto: AutoChoice | None, kept: Sequence[str], *, is_auto: bool) -> str:
+    """Why the stages are what they are: nothing but what holds for those that were ``kept``."""
+    if not kept:
+        return "every stage is set"
+    if auto is not None:
+        why = auto.reason_of(*kept)
+    elif is_auto:
+        why = "every stage is set" if len(kept) < len(_SPOKEN) else "it needs no model hub"
+    else:
+        why = "as configured"
+    if len(kept) == len(_SPOKEN):
+        return why
+    others = " and ".join(_ROLES[role] for role in _SPOKEN if role not in kept)
+    return f"{profile} with another {others}; {why}"
 
 
 def chosen_encoder(settings: Settings) -> str:
@@ -317,7 +411,15 @@ def _of_this_machine(
     setting: str = "model",
 ) -> StageChoice:
     reference = reference or _default_for(role, engine, default, language)
-    row = find_reference(reference if engine == "auto" else f"{engine}:{reference}")
+    try:
+        row = find_reference(reference if engine == "auto" else f"{engine}:{reference}")
+    except ConfigError:
+        if engine != "espeak":
+            raise
+        raise ConfigError(
+            f"eSpeak NG has one model, and {reference} is another",
+            f"its voices are chosen with --set tts.voice={reference}",
+        ) from None
     if engine == "auto":
         engine = _ENGINE_OF_ROW.get(row.engine, _ENGINE_OF_ROLE[role])
     _check_row(role, engine, row, setting=setting)

@@ -143,7 +143,8 @@ def check_model(store: ModelStore, name: str) -> Finding:
         return Finding(
             subject, "warn", f"is {store.state(name)}", f"run `voicebot models pull {name}`"
         )
-    return Finding(subject, "ok", f"verified, sha256 {facts.sha256[:12]}…")
+    how = "whole, with no checksum to hold it to" if facts.is_own else "verified"
+    return Finding(subject, "ok", f"{how}, sha256 {facts.sha256[:12]}…")
 
 
 def check_machine(machine: MachineFacts) -> Finding:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from voicebot.fallbacks import FallbackReports
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
     from voicebot.audio.samples import Samples
     from voicebot.engines.protocols import (
@@ -128,7 +128,7 @@ class TtsStage(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """One of each, and what they report of their fallbacks."""
+    """One of each, what they report of their fallbacks, and by role what runs their models."""
 
     vad: VadStage
     turn_detector: TurnDetectorStage
@@ -136,6 +136,7 @@ class Stages:
     llm: LlmStage
     tts: TtsStage
     fallbacks: FallbackReports = field(default_factory=FallbackReports)
+    runs_as: Mapping[str, str] = field(default_factory=dict)
 
 
 class ThreadedVad:

@@ -12,10 +12,11 @@ from voicebot.models.registry import MODELS
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from voicebot.choice import StageChoice
     from voicebot.models.registry import Model
     from voicebot.models.store import ModelStore
 
-__all__ = ["Voice", "known_voices", "speaks"]
+__all__ = ["Voice", "known_voices", "language_of_own_voice", "language_warnings", "speaks"]
 
 _QUALITIES = ("x-low", "low", "medium", "high")
 
@@ -58,12 +59,40 @@ def known_voices(store: ModelStore, voice_file: Path | None = None) -> tuple[Voi
     from voicebot.engines.espeak import EspeakTts  # noqa: PLC0415 - loads the library
 
     own = [_from_file(voice_file)] if voice_file else []
-    piper = [_from_table(model, store) for model in MODELS.values() if model.engine == "piper"]
+    fetched = [store.model(name) for name in store.locked() if name not in MODELS]
+    piper = [
+        _from_table(model, store)
+        for model in (*MODELS.values(), *fetched)
+        if model.engine == "piper"
+    ]
     espeak = [
         Voice("espeak", voice.language, voice.name, (voice.language,), "", 1, (), "ready")
         for voice in EspeakTts.voices()
     ]
     return (*own, *sorted(piper, key=_by_language_and_quality), *espeak)
+
+
+def language_of_own_voice(store: ModelStore, stage: StageChoice) -> str:
+    """The language in the config of a Piper voice of which the table knows none; else empty.
+
+    Raises:
+        ModelError: the voice is not here, or its config cannot be read.
+    """
+    if stage.engine != "piper" or store.model(stage.model).languages:
+        return ""
+    return _facts(store.path(stage.model)).language
+
+
+def language_warnings(store: ModelStore, stage: StageChoice, language: str) -> tuple[str, ...]:
+    """A line if the voice of ``stage`` is known to speak another language than ``language``.
+
+    Raises:
+        ModelError: the voice is not here, or its config cannot be read.
+    """
+    spoken = language_of_own_voice(store, stage)
+    if not spoken or _tag(spoken).partition("-")[0] == _tag(language).partition("-")[0]:
+        return ()
+    return (f"the voice {stage.label} speaks {spoken}, and the conversation is in {language}",)
 
 
 def speaks(voice: Voice, language: str) -> bool:
@@ -80,12 +109,13 @@ def _from_table(model: Model, store: ModelStore) -> Voice:
             facts = _facts(store.path(model.name))
         except ModelError:
             state = "damaged"
-    quality = next((one for one in _QUALITIES if model.name.endswith(f"-{one}")), "")
+    name = model.name.replace("_", "-")
+    quality = next((one for one in _QUALITIES if name.endswith(f"-{one}")), "")
     return Voice(
         "piper",
         model.name,
         "",
-        model.languages,
+        model.languages or ((facts.language,) if facts else ()),
         (facts.quality.replace("_", "-") if facts else "") or quality,
         facts.speakers if facts else None,
         _names(facts) if facts else (),

@@ -56,7 +56,7 @@ def _scripted_stages(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("voicebot.cli.startup.running_stages", running)
     monkeypatch.setattr("voicebot.cli.startup.engine_factories", lambda *_: None)
-    monkeypatch.setattr("voicebot.cli.bench_run.BenchRun._models_used", lambda *_: [])
+    monkeypatch.setattr("voicebot.cli.bench_run.models_used", lambda *_: ())
     monkeypatch.setattr("voicebot.cli.startup.ModelStore.is_ready", lambda *_: True)
 
 

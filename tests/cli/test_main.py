@@ -166,6 +166,11 @@ def raises(error: BaseException) -> Callable[[], object]:
 
 BUG = "(please report; run again with --verbose for the traceback)"
 
+NO_ROOM = (
+    "this machine gives voicebot no more memory or threads: choose smaller models, "
+    "close other programs, or raise the limits (ulimit -v, ulimit -u)"
+)
+
 
 @pytest.mark.parametrize(
     ("error", "code", "line"),
@@ -176,6 +181,8 @@ BUG = "(please report; run again with --verbose for the traceback)"
         (click.Abort(), 130, "stopped"),
         (ValueError("a\nb"), 70, f"unexpected error: ValueError: a b {BUG}"),
         (RuntimeError(), 70, f"unexpected error: RuntimeError {BUG}"),
+        (MemoryError(), 1, f"error: {NO_ROOM}"),
+        (RuntimeError("can't start new thread"), 1, f"error: {NO_ROOM}"),
         (EOFError("short"), 70, f"unexpected error: EOFError: short {BUG}"),
         (
             ExceptionGroup("tasks", [ExceptionGroup("inner", [ModelMissingError("no model")])]),

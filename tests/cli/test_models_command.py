@@ -2,17 +2,18 @@ from __future__ import annotations
 
 import io
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from voicebot.cli.models import models_group
+from voicebot.cli.models import _ROLES, models_group
 from voicebot.config import ModelsSettings, Settings
 from voicebot.errors import ConfigError, ModelDamagedError, ModelFetchError, ModelMissingError
 from voicebot.models.lock import LockedModel, write_locked
 from voicebot.models.registry import MODELS
+from voicebot.models.registry.model import Role
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,6 +61,48 @@ def test_list_shows_every_model_and_its_state(tmp_path: Path) -> None:
     assert "ready" in context.printed
 
 
+def _listed(folder: Path, width: int, *, is_terminal: bool) -> list[str]:
+    context = FakeContext(folder)
+    context.console = Console(
+        file=io.StringIO(), width=width, force_terminal=is_terminal, color_system=None
+    )
+    assert _run(context, "list").exit_code == 0
+    return context.printed.splitlines()
+
+
+def test_a_narrow_terminal_gets_whole_names_and_states(tmp_path: Path) -> None:
+    lines = _listed(tmp_path, 80, is_terminal=True)
+    assert all(len(line.rstrip()) <= 80 for line in lines[:-1])
+    for name in MODELS:
+        (line,) = [line for line in lines if line.split()[0] == name]
+        assert line.split()[1] in {"ready", "absent"}
+
+
+def test_a_pipe_gets_every_column_on_one_line(tmp_path: Path) -> None:
+    lines = _listed(tmp_path, 80, is_terminal=False)
+    assert lines[0].split() == [
+        "name", "state", "role", "size", "language", "licence", "profile",
+    ]  # fmt: skip
+    (line,) = [one for one in lines if one.startswith("pocketsphinx-en-us ")]
+    assert line.rstrip().endswith("embedded")
+    assert len(lines) == len(MODELS) + 2
+
+
+def test_roles_are_those_of_the_table(tmp_path: Path) -> None:
+    assert {model.role for model in MODELS.values()} <= set(_ROLES)
+    assert set(_ROLES) == set(get_args(Role)) - {"unknown"}
+    assert _run(FakeContext(tmp_path), "list", "--role", "nonsense").exit_code == 2
+
+
+def test_pull_of_remote_says_that_servers_do_the_rest(tmp_path: Path, no_hub: None) -> None:
+    context = FakeContext(tmp_path)
+    assert _run(context, "pull", "remote", "--dry-run").exit_code == 0
+    assert (
+        "Servers do the rest and bring their own models: recogniser (wyoming), language model "
+        "(openai), voice (wyoming)" in context.noted
+    )
+
+
 def test_list_as_json(tmp_path: Path) -> None:
     rows = json.loads(_run(FakeContext(tmp_path), "list", "--json").stdout)
     assert [row["name"] for row in rows] == list(MODELS)
@@ -105,7 +148,7 @@ def test_pull_does_not_begin_what_the_disk_cannot_hold(
 def test_every_profile_can_be_pulled(tmp_path: Path, no_hub: None, profile: str) -> None:
     context = FakeContext(tmp_path)
     assert _run(context, "pull", profile, "--dry-run").exit_code == 0
-    assert f"Profile: {profile} (as configured)" in context.noted
+    assert f"Profile: {profile} (as configured): " in context.noted
     assert "smart-turn-v3.2: is absent" in context.printed
 
 

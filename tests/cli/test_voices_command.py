@@ -10,10 +10,14 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+from voicebot.choice import StageChoice
 from voicebot.cli.context import CliContext
 from voicebot.cli.voices import voices_command
 from voicebot.config import ModelsSettings, Settings, TtsSettings
+from voicebot.models.lock import LockedModel, write_locked
 from voicebot.models.registry import MODELS
+from voicebot.models.store import ModelStore
+from voicebot.voices import language_warnings
 
 
 @pytest.fixture
@@ -84,3 +88,23 @@ def test_the_table(tmp_path: Path, voice: Path) -> None:
 def test_a_broken_voice_is_listed_as_such(tmp_path: Path, voice: Path) -> None:
     voice.with_name(voice.name + ".json").unlink()
     assert rows(tmp_path, model=str(voice))[0]["state"] == "damaged"
+
+
+def test_a_fetched_voice_outside_the_table_is_listed_with_its_quality(tmp_path: Path) -> None:
+    locked = LockedModel("rhasspy/piper-voices", "c" * 40, {"a": "0"})
+    write_locked(tmp_path / "models" / "models.lock.json", "ca_ES-upc_pau-x_low", locked)
+    found = {row["name"]: row for row in rows(tmp_path) if row["engine"] == "piper"}
+    (other,) = found.keys() - MODELS.keys()
+    assert (other, found[other]["quality"]) == ("piper-ca-es-upc_pau-x_low", "x-low")
+    assert found[other]["languages"] == ["ca-ES"]
+
+
+def test_a_voice_of_the_users_own_that_speaks_another_language_is_warned_of(
+    tmp_path: Path, voice: Path
+) -> None:
+    store = ModelStore(tmp_path / "models")
+    stage = StageChoice("piper", str(voice))
+    (warning,) = language_warnings(store, stage, "en")
+    assert warning == "the voice mine.onnx speaks de_DE, and the conversation is in en"
+    assert language_warnings(store, stage, "de-AT") == ()
+    assert language_warnings(store, StageChoice("espeak", "espeak-ng"), "en") == ()

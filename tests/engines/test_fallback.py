@@ -245,11 +245,13 @@ def test_the_second_model_reads_along_for_the_turns_end(fails_at: str) -> None:
     assert text == ("I am second." if fails_at else "I am first.")
 
 
-def test_a_second_that_cannot_read_is_no_hindrance() -> None:
+def test_a_second_that_cannot_read_is_no_hindrance(caplog: pytest.LogCaptureFixture) -> None:
     stage = Stage(second_reads=True)
     stage.second.fails_at = "prepare"
     llm = FallbackLlm(*stage.parts)
-    llm.prepare(ASKED, threading.Event())
+    with caplog.at_level("DEBUG", "voicebot.engines"):
+        llm.prepare(ASKED, threading.Event())
+    assert "could not read along" in caplog.text
     assert stage.first.calls == ["prepare"]
     assert written(llm) == "I am first."
     assert stage.told == []

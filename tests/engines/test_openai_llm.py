@@ -13,6 +13,7 @@ import pytest
 from server_processes import ChatServerProcess, chat_server
 from voicebot.engines.openai_llm import ChatServer, OpenAiLlm
 from voicebot.engines.protocols import Message, Prefilled, TextPiece
+from voicebot.engines.sampling import Sampling
 from voicebot.errors import EngineError, EngineStuckError
 
 if TYPE_CHECKING:
@@ -73,6 +74,33 @@ def test_a_reply_is_streamed_and_its_tokens_are_the_servers_count(
         {"role": "user", "content": "What is the capital of France?"},
     ]
     assert request["max_tokens"] == 48
+    assert request["temperature"] == 0.0
+    assert not {"seed", "top_p", "top_k", "min_p", "repetition_penalty"} & set(request)
+
+
+def test_sampling_that_is_set_is_sent(server: ChatServerProcess) -> None:
+    place = ChatServer(server.url, "LLM_KEY", 2.0, 5.0)
+    sampling = Sampling(temperature=0.7, top_p=0.9, top_k=40, repetition_penalty=1.1, seed=3)
+    llm = OpenAiLlm(place, model="small", sampling=sampling)
+    try:
+        written(llm)
+    finally:
+        llm.close()
+    request = server.log()[-1]["request"]
+    sent = {"temperature": 0.7, "top_p": 0.9, "top_k": 40, "repetition_penalty": 1.1, "seed": 3}
+    assert {name: request[name] for name in sent} == sent
+    assert "min_p" not in request
+
+
+def test_what_a_server_refuses_of_sampling_is_left_out_with_a_warning(
+    server: ChatServerProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    with asking(server, "no_temperature") as llm:
+        assert written(llm)[0] == REPLY
+        asked = len(server.log())
+        assert written(llm)[0] == REPLY
+        assert len(server.log()) == asked + 1
+    assert "takes no temperature" in caplog.text
 
 
 def test_one_connection_serves_loading_and_all_turns(server: ChatServerProcess) -> None:

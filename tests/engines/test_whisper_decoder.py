@@ -198,5 +198,5 @@ def test_128_mel_bands_a_hundred_languages_and_few_decoder_layers(
     decoder = WhisperDecoder.load(tmp_path / "turbo", language="yue", padding_s=0.5)
     heard = decoder.decode(spoken("light"), "")
     assert heard.language == "yue"
-    assert decoder.compute_type.startswith("int8")
+    assert decoder.runs_as.startswith("ctranslate2 on cpu, int8")
     assert decoder.word_times()

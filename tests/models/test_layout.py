@@ -58,3 +58,8 @@ def test_what_cannot_be_used_is_one_clear_line(
 def test_a_file_that_is_no_model_is_refused() -> None:
     with pytest.raises(ModelDamagedError, match="no model file"):
         layout_of_file("notes.txt", {"notes.txt"}, "somewhere")
+
+
+def test_a_whisper_without_its_config_is_told_so() -> None:
+    with pytest.raises(ModelDamagedError, match=r"has a model\.bin and no config\.json"):
+        recognise_layout({"model.bin", "vocabulary.txt", "tokenizer.json"}, "here")

@@ -101,3 +101,9 @@ def test_a_folder_is_a_path_though_it_looks_like_a_repository(
         (folder / name).write_text("{}")
     monkeypatch.chdir(tmp_path)
     assert find_reference("my/whisper").source == LocalSource(folder)
+
+
+@pytest.mark.parametrize("name", ["ca_ES-upc_pau-x_low", "nl_NL-mls-medium"])
+def test_a_voice_outside_the_table_is_found_by_the_name_it_is_kept_under(name: str) -> None:
+    voice = find_reference(name)
+    assert find_reference(voice.name) == voice

@@ -557,7 +557,7 @@ def test_table_is_sound() -> None:
 
 def _own_whisper(folder: Path) -> Path:
     folder.mkdir()
-    (folder / "model.bin").write_bytes(b"\x06\0\0\0\x0c\0WhisperSpec\0" + bytes(32))
+    (folder / "model.bin").write_bytes(b"\x06\0\0\0\x0c\0WhisperSpec\0" + bytes(12))
     (folder / "config.json").write_text("{}")
     (folder / "notes.md").write_text("mine")
     return folder

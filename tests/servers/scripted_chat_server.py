@@ -170,6 +170,8 @@ def refused(model: str, body: dict[str, Any], count: int, writer: asyncio.Stream
         error(writer, 500, "once")
     elif model == "no_json_error":
         plain(writer, 500, "<html>Internal Server Error</html>")
+    elif model == "no_temperature" and "temperature" in body:
+        error(writer, 400, "Unsupported value: 'temperature' does not support 0 with this model")
     elif model == "no_stream_options" and "stream_options" in body:
         error(writer, 400, "stream_options is not supported")
     elif model == "unknown":

@@ -15,7 +15,13 @@ from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import async_read_event, async_write_event
 from wyoming.info import Describe, Info
 from wyoming.ping import Ping
-from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop
+from wyoming.tts import (
+    Synthesize,
+    SynthesizeChunk,
+    SynthesizeStart,
+    SynthesizeStop,
+    SynthesizeVoice,
+)
 
 from voicebot.choice import StageChoice
 from voicebot.engines.protocols import SpeechChunk, Transcript
@@ -499,3 +505,27 @@ def test_a_stranger_is_turned_away() -> None:
         assert await (await service.client()).receive() is None
 
     serve(work, access=Nobody())
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Transcribe(language="de"),
+        Transcribe(name="other"),
+        Synthesize("hello", voice=SynthesizeVoice(name="bert")),
+        SynthesizeStart(voice=SynthesizeVoice(language="fr")),
+    ],
+)
+def test_what_is_not_on_offer_is_answered_by_an_error_and_the_client_stays(event: Any) -> None:
+    async def work(service: Service) -> None:
+        client = await service.client()
+        await client.send(event)
+        answer = await client.receive()
+        assert answer is not None
+        assert answer.type == "error"
+        await client.send(Ping("still there?"))
+        pong = await client.receive()
+        assert pong is not None
+        assert pong.type == "pong"
+
+    serve(work)

@@ -26,7 +26,10 @@ _PACKAGES = (
     "faster-whisper",
     "livekit",
     "numpy",
+    "onnx",
     "onnxruntime",
+    "openai",
+    "piper-tts",
     "pocketsphinx",
     "sounddevice",
     "soundfile",
@@ -34,6 +37,7 @@ _PACKAGES = (
     "tokenizers",
     "torch",
     "transformers",
+    "wyoming",
 )
 _GIB = 1024.0**3
 _GIT_TIMEOUT_S = 5.0

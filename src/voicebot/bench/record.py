@@ -207,13 +207,26 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class ModelUsed:
-    """A model of the run; ``sha256`` is None where there is no file, as with a remote server."""
+    """A model of the run.
+
+    Attributes:
+        role: the stage it served.
+        name: the model's name.
+        source: where it came from; a server's address.
+        sha256: its checksum; None where there is no file, as with a server.
+        licence: as its publisher states it.
+        runs_as: what computed it, on which device, with which numbers; for a server what it says
+            of itself; empty where that is not known or always the same.
+        is_fallback: whether it only stood in for the one before it.
+    """
 
     role: str
     name: str
     source: str
     sha256: str | None
     licence: str
+    runs_as: str = ""
+    is_fallback: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from voicebot.config import Settings
     from voicebot.engines.local_llm import NetworkChoice
     from voicebot.engines.protocols import Llm
+    from voicebot.engines.sampling import Sampling
     from voicebot.models.store import ModelStore
 
 __all__ = ["llm_factory"]
@@ -79,7 +80,6 @@ def _local(choice: StageChoice, settings: Settings, store: ModelStore) -> Callab
 
     def build() -> Llm:
         from voicebot.engines.local_llm import LocalLlm  # noqa: PLC0415
-        from voicebot.engines.sampling import Sampling  # noqa: PLC0415
         from voicebot.models.local_folder import add_graph, prepared_folder  # noqa: PLC0415
 
         folder = prepared_folder(path)
@@ -95,14 +95,7 @@ def _local(choice: StageChoice, settings: Settings, store: ModelStore) -> Callab
             network=cast("NetworkChoice", choice.engine),
             compiles=settings.llm.compile,
             max_thought_tokens=settings.llm.max_thought_tokens,
-            sampling=Sampling(
-                temperature=settings.llm.temperature,
-                top_p=settings.llm.top_p,
-                top_k=settings.llm.top_k,
-                min_p=settings.llm.min_p,
-                repetition_penalty=settings.llm.repetition_penalty,
-                seed=settings.llm.seed if settings.llm.seed >= 0 else secrets.randbits(31),
-            ),
+            sampling=_sampling(settings),
             opening_messages=len(opening),
             keep_cache=settings.llm.keep_cache,
         )
@@ -130,8 +123,23 @@ def _openai(choice: StageChoice, settings: Settings, *, has_fallback: bool) -> C
             api_key=api_key,
             max_tokens=settings.llm.max_tokens,
             reads_ahead=settings.llm.server_reads_ahead,
+            sampling=_sampling(settings),
         )
         engine.prepare(new_history(settings).messages(), threading.Event())
         return engine
 
     return build
+
+
+def _sampling(settings: Settings) -> Sampling:
+    from voicebot.engines.sampling import Sampling  # noqa: PLC0415
+
+    llm = settings.llm
+    return Sampling(
+        temperature=llm.temperature,
+        top_p=llm.top_p,
+        top_k=llm.top_k,
+        min_p=llm.min_p,
+        repetition_penalty=llm.repetition_penalty,
+        seed=llm.seed if llm.seed >= 0 else secrets.randbits(31),
+    )

@@ -23,7 +23,8 @@ from voicebot.bench.conversation import RunnerRules
 from voicebot.bench.machine_watch import MachineWatch
 from voicebot.bench.meta import run_meta, source_commit
 from voicebot.bench.meters import ProcessMeter
-from voicebot.bench.record import AudioPath, ModelUsed, PlayedScenario, Run, TurnRecord, write_run
+from voicebot.bench.models_used import models_used
+from voicebot.bench.record import AudioPath, PlayedScenario, Run, TurnRecord, write_run
 from voicebot.bench.runner import BenchRunner, Measurements
 from voicebot.bench.summary import caveats, summarise
 from voicebot.bench.table import summary_table
@@ -36,17 +37,15 @@ from voicebot.telemetry.observers import telemetry
 from voicebot.text.normalise import normalise_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
 
     from voicebot.bench.callers import Caller
     from voicebot.bench.comparison import Comparison
     from voicebot.bench.variants import Variant
-    from voicebot.choice import ChosenProfile
     from voicebot.cli.context import CliContext
     from voicebot.cli.startup import Listening, PreparedModels
-    from voicebot.config import Settings
     from voicebot.telemetry.observers import Telemetry
 
 __all__ = ["BenchRun", "ShownRun"]
@@ -126,6 +125,7 @@ class BenchRun:
             changed = context.with_assignments(variant.assignments)
             self._members.append(_Member(variant, changed, engine_settings(changed.settings)))
         self._engines: dict[str, PreparedModels] = {}
+        self._runs_as: dict[str, Mapping[str, str]] = {}
         for member in self._members:
             if member.engines not in self._engines:
                 self._engines[member.engines] = prepare_models(member.context)
@@ -171,6 +171,7 @@ class BenchRun:
                     loaded[member.engines] = await loaded_engines.enter_async_context(
                         listening(member.context, self._engines[member.engines])
                     )
+            self._runs_as = {engines: one.stages.runs_as for engines, one in loaded.items()}
             lines = [loaded[self._members[0].engines]]
             for _ in range(1, self._traffic.at_once):
                 first = self._members[0]
@@ -318,7 +319,12 @@ class BenchRun:
             meta=run_meta(
                 profile=chosen.name,
                 config=settings.model_dump(mode="json"),
-                models=self._models_used(member),
+                models=models_used(
+                    chosen,
+                    settings,
+                    self._engines[member.engines].store,
+                    self._runs_as.get(member.engines, {}),
+                ),
                 audio=AudioPath(
                     "virtual microphone",
                     "virtual loudspeaker",
@@ -344,15 +350,6 @@ class BenchRun:
             warmup_turns=tuple(measured.warmup_turns),
         )
 
-    def _models_used(self, member: _Member) -> list[ModelUsed]:
-        prepared = self._engines[member.engines]
-        facts = (prepared.store.facts(name) for name in prepared.profile.models)
-        here = [
-            ModelUsed(item.role, item.name, item.source, item.sha256, item.licence)
-            for item in facts
-        ]
-        return here + _models_of_servers(prepared.profile, member.context.settings)
-
     def _print_turn(self, member: _Member, turn: TurnRecord) -> None:
         self._counted += not turn.warmup
         label = "warm-up" if turn.warmup else f"{self._counted}/{self._total}"
@@ -373,20 +370,6 @@ class BenchRun:
             self._context.error_console.print(
                 line + (f"  [{', '.join(notes)}]" if notes else ""), markup=False, soft_wrap=True
             )
-
-
-def _models_of_servers(profile: ChosenProfile, settings: Settings) -> list[ModelUsed]:
-    """What is asked for elsewhere; nobody here knows more of it than its name and address."""
-    stages = (
-        ("asr", profile.asr, settings.asr.url),
-        ("llm", profile.llm, settings.llm.url),
-        ("tts", profile.tts, settings.tts.url),
-    )
-    return [
-        ModelUsed(role, stage.model or "the server's choice", url, None, "the server's")
-        for role, stage, url in stages
-        if stage.is_server
-    ]
 
 
 @contextmanager

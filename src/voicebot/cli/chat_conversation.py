@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from voicebot.bench.meta import run_meta, source_commit
-from voicebot.bench.record import AudioPath, ModelUsed
+from voicebot.bench.models_used import models_used
+from voicebot.bench.record import AudioPath
 from voicebot.conversation_rules import new_history, session_rules
 from voicebot.events import StageFailed, StageFellBack, StageRecovered, TurnClosed
 from voicebot.input_gate import InputGate
@@ -263,16 +264,12 @@ class ChatConversation:
     ) -> RunMeta:
         settings = self._context.settings
         store, profile = self._prepared.store, self._prepared.profile
-        facts = [store.facts(name) for name in profile.models]
         if output_latency_ms is None:
             output_latency_ms = summary.breakdown_ms["output"].p50 or 0.0
         return run_meta(
             profile=profile.name,
             config=settings.model_dump(mode="json"),
-            models=[
-                ModelUsed(item.role, item.name, item.source, item.sha256, item.licence)
-                for item in facts
-            ],
+            models=models_used(profile, settings, store, self._loaded.stages.runs_as),
             audio=AudioPath(*names, settings.audio.block_ms, output_latency_ms),
             started_at=self._started_at,
             startup_s=self._loaded.startup_s,

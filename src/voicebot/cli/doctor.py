@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from voicebot.cli.context import takes_settings
 from voicebot.errors import VoicebotError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _MARKS = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "fail": "[red]fail[
 @click.command("doctor")
 @click.option("--quick", is_flag=True, help="Check, but do not measure the models' speed.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs to read.")
-@click.pass_obj
+@takes_settings
 def doctor_command(context: CliContext, *, quick: bool, as_json: bool) -> None:
     """Check this machine and the models of the chosen profile; measure each model's speed here.
 
@@ -49,7 +50,11 @@ def doctor_command(context: CliContext, *, quick: bool, as_json: bool) -> None:
 
 
 def _findings(context: CliContext, *, quick: bool) -> Iterator[Finding]:
-    from voicebot.choice import choose_profile, look_around  # noqa: PLC0415 (start-up time)
+    from voicebot.choice import (  # noqa: PLC0415 (start-up time)
+        choose_profile,
+        device_warnings,
+        look_around,
+    )
     from voicebot.doctor import (  # noqa: PLC0415 (start-up time)
         check_machine,
         check_profile,
@@ -64,7 +69,8 @@ def _findings(context: CliContext, *, quick: bool) -> Iterator[Finding]:
     machine = kept_facts(anew=not quick)
     chosen = choose_profile(settings, look_around(settings, store, measure=lambda: machine))
     yield check_machine(machine)
-    yield check_profile(chosen)
+    warnings = (*chosen.warnings, *device_warnings(settings))
+    yield check_profile(dataclasses.replace(chosen, warnings=warnings))
     yield from gather_findings(store, chosen.models)
     if not quick:
         context.error_console.print("measuring the models", style="dim")

@@ -242,6 +242,13 @@ def _reported(error: BaseException) -> int:
         case OSError(errno=errno.ENOSPC):
             _print_error("the output cannot be written: no space left on the device")
             code = 1
+        case MemoryError() | RuntimeError(args=("can't start new thread",)):
+            _log.debug("where the error arose", exc_info=error)
+            _print_error(
+                "this machine gives voicebot no more memory or threads: choose smaller models, "
+                "close other programs, or raise the limits (ulimit -v, ulimit -u)"
+            )
+            code = 1
         case ExceptionGroup():
             # Tasks that ran together: a bug outweighs failures that were to be expected.
             leaves = list(_leaves(error))

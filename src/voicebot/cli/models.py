@@ -13,7 +13,10 @@ from voicebot.cli.progress import announce_fetches, model_size, pull_with_progre
 from voicebot.errors import ModelDamagedError, ModelError, ModelFetchError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from rich.console import Console
+    from rich.table import Table
 
     from voicebot.cli.context import CliContext
     from voicebot.models.registry import Model
@@ -22,7 +25,11 @@ if TYPE_CHECKING:
 __all__ = ["models_group"]
 
 _DEFAULT_PROFILE = "embedded"
-_COLUMN_WIDTHS = {"name": 24, "language": 8, "size": 8, "licence": 10, "state": 8}
+_ROLES = ("vad", "turn", "asr", "llm", "tts", "embeddings")
+_DROPPED_FIRST = ("profile", "licence", "language", "role", "size")
+"""The columns of the list that a narrow terminal goes without, in this order."""
+
+_ANY_WIDTH = 10_000
 _PROFILE_NAMES = ("auto", "embedded", "cpu", "gpu", "remote")
 _STATE_STYLES = {"ready": "green", "absent": "dim", "damaged": "red", "outdated": "yellow"}
 
@@ -33,7 +40,7 @@ def models_group() -> None:
 
 
 @models_group.command("list")
-@click.option("--role", metavar="ROLE", help="Only models of this role: asr, llm, tts, ….")
+@click.option("--role", type=click.Choice(_ROLES), help="Only models of this role.")
 @click.option("--language", metavar="CODE", help="Only models that know this language, as de.")
 @click.option("--here", "only_here", is_flag=True, help="Only models that are on this machine.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs to read.")
@@ -53,7 +60,7 @@ def _list_models(
         and not (only_here and store.state(model.name) == "absent")
     ]
     if as_json:
-        rows = [
+        facts = [
             {
                 "name": model.name,
                 "role": model.role,
@@ -70,30 +77,21 @@ def _list_models(
             }
             for model in models
         ]
-        click.echo(json.dumps(rows, indent=2))
+        click.echo(json.dumps(facts, indent=2))
         return
-    from rich.table import Table  # noqa: PLC0415 (start-up time)
-
-    table = Table(box=None, pad_edge=False)
-    for column in ("name", "role", "language", "profile", "size", "licence", "state"):
-        table.add_column(
-            column,
-            no_wrap=column in {"size", "state"},
-            min_width=_COLUMN_WIDTHS.get(column),
-            overflow="fold",
-        )
-    for model in models:
-        state = store.state(model.name)
-        table.add_row(
-            model.name,
-            model.role,
-            ", ".join(model.languages),
-            ", ".join(profiles_of(model.name)),
-            model_size(model),
-            model.licence,
-            f"[{_STATE_STYLES[state]}]{state}[/]",
-        )
-    context.console.print(table)
+    rows = [
+        {
+            "name": model.name,
+            "state": store.state(model.name),
+            "role": model.role,
+            "size": model_size(model),
+            "language": ", ".join(model.languages),
+            "licence": model.licence,
+            "profile": ", ".join(profiles_of(model.name)),
+        }
+        for model in models
+    ]
+    _print_rows(context.console, rows)
     context.console.print(f"in {store.root}", style="dim", soft_wrap=True)
 
 
@@ -173,8 +171,9 @@ def _verify_models(context: CliContext, names: tuple[str, ...], *, as_json: bool
             if isinstance(result, ModelError):
                 context.console.print(f"[red]{name}: {result.problem}[/]", soft_wrap=True)
             else:
+                how = "whole, with no checksum to hold it to" if result.is_own else "ok"
                 context.console.print(
-                    f"{name}: ok, sha256 {result.sha256}", highlight=False, soft_wrap=True
+                    f"{name}: {how}, sha256 {result.sha256}", highlight=False, soft_wrap=True
                 )
     failed = {name: error for name, error in checked.items() if isinstance(error, ModelError)}
     if failed:
@@ -202,6 +201,38 @@ def _remove_model(context: CliContext, name: str) -> None:
     context.console.print(f"{name}: {'removed' if removed else 'was not here'}", highlight=False)
 
 
+def _print_rows(console: Console, rows: Sequence[Mapping[str, str]]) -> None:
+    """Print a table that fits a terminal; whatever reads a pipe gets lines of any width."""
+    columns = list(rows[0]) if rows else []
+    dropped = iter(_DROPPED_FIRST)
+    while True:
+        table = _table(columns, rows)
+        width = console.measure(table, options=console.options.update(max_width=_ANY_WIDTH)).maximum
+        if width <= console.width:
+            break
+        if not console.is_terminal:
+            console.width = width
+            break
+        column = next(dropped, None)
+        if column is None:
+            break
+        columns.remove(column)
+    console.print(table)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> Table:
+    from rich.table import Table  # noqa: PLC0415 (start-up time)
+    from rich.text import Text  # noqa: PLC0415 (names are no markup)
+
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=True, overflow="ignore")
+    for row in rows:
+        style = _STATE_STYLES[row["state"]]
+        table.add_row(*(Text(row[one], style=style if one == "state" else "") for one in columns))
+    return table
+
+
 def _known(store: ModelStore) -> Iterable[Model]:
     """The table, and behind it what was fetched without standing in it."""
     from voicebot.models.registry import MODELS  # noqa: PLC0415 (start-up time)
@@ -218,16 +249,28 @@ def _resolved(context: CliContext, store: ModelStore, names: Iterable[str]) -> t
     Raises:
         ConfigError: a name is neither a model nor a profile; close matches are named.
     """
-    from voicebot.choice import choose_profile, look_around  # noqa: PLC0415 (start-up time)
+    from voicebot.choice import (  # noqa: PLC0415 (start-up time)
+        choose_profile,
+        device_warnings,
+        look_around,
+    )
 
     resolved: dict[str, None] = {}
     for name in names:
         if name in _PROFILE_NAMES:
             settings = context.settings.model_copy(update={"profile": name})
             chosen = choose_profile(settings, look_around(settings, store))
-            context.error_console.print(
-                f"Profile: {chosen.name} ({chosen.reason})", markup=False, soft_wrap=True
-            )
+            context.error_console.print(f"Profile: {chosen.line}", markup=False, soft_wrap=True)
+            for warning in (*chosen.warnings, *device_warnings(settings)):
+                context.error_console.print(
+                    f"! {warning}", style="yellow", markup=False, soft_wrap=True
+                )
+            if servers := chosen.servers:
+                context.error_console.print(
+                    f"Servers do the rest and bring their own models: {', '.join(servers)}",
+                    markup=False,
+                    soft_wrap=True,
+                )
             resolved.update(dict.fromkeys(chosen.models))
         else:
             resolved[store.model(name).name] = None

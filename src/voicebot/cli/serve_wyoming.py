@@ -92,7 +92,9 @@ def serve_wyoming_command(
     access = access_rules(host, allowed, insecure_lan=insecure_lan)
     settings = context.settings
     profile = choose_profile(settings)
-    context.error_console.print(f"Profile: {profile.name} ({profile.reason})")
+    context.error_console.print(
+        f"Profile: {profile.line_of('asr', 'tts')}", markup=False, soft_wrap=True
+    )
     store = fetch_models(context, profile.models_of("asr", "tts"))
     if asr_port is None and tts_port is None:
         ports = {"both": port}
@@ -169,11 +171,13 @@ class _Makers:
         reports: FallbackReports,
     ) -> _Makers:
         """Those of a profile."""
+        from voicebot.voices import language_of_own_voice  # noqa: PLC0415  # quick --help
         from voicebot.wyoming_service.offer import (  # noqa: PLC0415  # quick --help
             recognition_offer,
             synthesis_offer,
         )
 
+        spoken = language_of_own_voice(store, profile.tts) or settings.language
         return cls(
             settings,
             asr_factory(
@@ -183,7 +187,7 @@ class _Makers:
                 profile.tts, settings, store, fallback=profile.tts_fallback, reports=reports
             ),
             recognition_offer(profile.asr, settings.language),
-            synthesis_offer(profile.tts, espeak_voice(settings), settings.language),
+            synthesis_offer(profile.tts, espeak_voice(settings), spoken),
         )
 
 

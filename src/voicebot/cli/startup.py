@@ -12,9 +12,11 @@ import psutil
 
 from voicebot.builders import engine_factories
 from voicebot.cascade import running_stages
-from voicebot.choice import check_roles, choose_profile, look_around
+from voicebot.choice import check_roles, choose_profile, device_warnings, look_around
 from voicebot.cli.progress import announce_fetches, pull_with_progress
+from voicebot.models.memory_room import check_memory_room, memory_room
 from voicebot.models.store import ModelStore
+from voicebot.voices import language_warnings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -56,13 +58,13 @@ def prepare_models(context: CliContext) -> PreparedModels:
     settings = context.settings
     store = ModelStore(settings.models.dir)
     profile = choose_profile(settings, look_around(settings, store))
-    context.error_console.print(
-        f"Profile: {profile.name} ({profile.reason})", markup=False, soft_wrap=True
-    )
-    for warning in profile.warnings:
+    context.error_console.print(f"Profile: {profile.line}", markup=False, soft_wrap=True)
+    for warning in (*profile.warnings, *device_warnings(settings)):
         context.error_console.print(f"! {warning}", style="yellow", markup=False, soft_wrap=True)
     fetch_models(context, profile.models, store)
     check_roles(profile, store)
+    for warning in language_warnings(store, profile.tts, settings.language):
+        context.error_console.print(f"! {warning}", style="yellow", markup=False, soft_wrap=True)
     return PreparedModels(profile, store)
 
 
@@ -102,9 +104,13 @@ async def listening(context: CliContext, prepared: PreparedModels) -> AsyncItera
     """Load the models; leaving closes them.
 
     Raises:
+        EngineError: there is not enough memory.
         VoicebotError: an engine could not be loaded.
     """
     settings = context.settings
+    store = prepared.store
+    names = prepared.profile.models_of("asr", "llm", "tts")
+    check_memory_room((store.model(name) for name in names), memory_room())
     context.error_console.print("Loading the models …")
     factories = engine_factories(prepared.profile, settings, prepared.store)
     async with running_stages(factories, stage_timeout_s=settings.reply.stage_timeout_s) as stages:

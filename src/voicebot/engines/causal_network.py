@@ -12,7 +12,7 @@ from voicebot.models.out_of_memory import is_out_of_memory, out_of_memory
 from voicebot.models.quiet_transformers import quiet_transformers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import torch
@@ -91,7 +91,12 @@ class TransformersNetwork:
 
     @classmethod
     def load(
-        cls, path: Path, *, dtype: torch.dtype, device: str = "cpu", compiles: bool = False
+        cls,
+        path: Path,
+        *,
+        dtype: torch.dtype,
+        device: str = "cpu",
+        make: Callable[[Any], TransformersNetwork] | None = None,
     ) -> TransformersNetwork:
         """Load the safetensors and config.json in folder ``path``.
 
@@ -99,8 +104,8 @@ class TransformersNetwork:
             path: the folder.
             dtype: of the weights.
             device: a torch device.
-            compiles: compile the step of one token, if the device is CUDA and the model allows it
-                (:class:`voicebot.engines.compiled_network.CompiledNetwork`).
+            make: makes the network of the model, which is on its device in evaluation mode; None
+                is this class.
 
         Raises:
             ModelDamagedError: they cannot be read, or do not hold all weights.
@@ -139,12 +144,7 @@ class TransformersNetwork:
             )
         try:
             model = model.eval().to(device)
-            if compiles and device == "cuda":
-                from voicebot.engines import compiled_network  # noqa: PLC0415 - derives from this
-
-                if compiled_network.can_be_compiled(model):
-                    return compiled_network.CompiledNetwork(model)
-            return cls(model)
+            return (make or cls)(model)
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
                 raise out_of_memory() from error

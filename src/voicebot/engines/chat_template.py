@@ -1,11 +1,12 @@
 """A model's chat template: a small program that comes with the weights and is not trusted.
 
 It runs in Jinja's sandbox, in the surroundings that transformers gives it, and may not run on: its
-loops are counted, powers are refused, and what it writes has a longest length.
+loops are counted, powers are refused, and what it makes and writes has a longest length.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -15,19 +16,25 @@ from jinja2 import nodes
 from jinja2.ext import Extension, loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from voicebot.engines.bounded_text import (
+    MOST_CHARACTERS,
+    check_length,
+    check_method,
+    check_operator,
+)
 from voicebot.engines.protocols import Message
 from voicebot.engines.thoughts import close_open_thought
 from voicebot.errors import EngineError, ModelDamagedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from jinja2.parser import Parser
+    from jinja2.runtime import Context
 
 __all__ = ["ChatTemplate"]
 
 _MOST_STEPS = 1_000_000
-_MOST_CHARACTERS = 4_000_000
 _QUIET: Mapping[str, bool] = {"enable_thinking": False, "thinking": False}
 """How the templates of models that can think, and can leave it, are told to leave it."""
 
@@ -97,7 +104,7 @@ class ChatTemplate:
             raise EngineError(
                 f"the model's chat template refuses the conversation: {error}", _WAY_OUT
             ) from error
-        if len(rendered) > _MOST_CHARACTERS:
+        if len(rendered) > MOST_CHARACTERS:
             raise EngineError("the model's chat template writes without end", _WAY_OUT)
         return close_open_thought(rendered) if asks_for_reply else rendered
 
@@ -117,10 +124,21 @@ class _StepCounter:
 
 
 class _Environment(ImmutableSandboxedEnvironment):
-    intercepted_binops = frozenset({"**"})
+    intercepted_binops = frozenset({"**", "*", "+", "%"})
 
-    def call_binop(self, *_: Any) -> NoReturn:
-        raise jinja2.TemplateError("it computes powers")
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        if operator == "**":
+            raise jinja2.TemplateError("it computes powers")
+        check_operator(operator, left, right)
+        return super().call_binop(context, operator, left, right)
+
+    def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
+        # The sandbox puts its own function around ``str.format``.
+        owner = getattr(getattr(obj, "__wrapped__", obj), "__self__", None)
+        if isinstance(owner, str):
+            given = (*args, *kwargs.values())
+            check_method(str(getattr(obj, "__name__", "")), owner, given)
+        return super().call(context, obj, *args, **kwargs)
 
 
 class _GenerationTag(Extension):
@@ -141,11 +159,49 @@ def _compiled(source: str, steps: _StepCounter) -> jinja2.Template:
     environment.globals["strftime_now"] = _strftime_now
     environment.filters["tojson"] = _to_json
     environment.filters["counted"] = steps
+    for name in ("center", "format", "indent", "join", "replace"):
+        environment.filters[name] = _bounded(name, environment.filters[name])
+    environment.filters["bounded"] = _check_text
     tree = environment.parse(source)
+    for joined in tree.find_all(nodes.Concat):
+        checked: list[nodes.Expr] = []
+        for node in joined.nodes:
+            part = nodes.Filter(node, "bounded", [], [], None, None, lineno=joined.lineno)
+            part.set_environment(environment)
+            checked.append(part)
+        joined.nodes = checked
     for loop in tree.find_all(nodes.For):
         counted = nodes.Filter(loop.iter, "counted", [], [], None, None, lineno=loop.lineno)
         loop.iter = counted.set_environment(environment)
     return environment.from_string(tree)
+
+
+def _check_text(value: object) -> object:
+    """What the ``~`` of a template joins: text that grows by itself stays bounded."""
+    if isinstance(value, str):
+        check_length(len(value))
+    return value
+
+
+def _bounded(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter of Jinja's that looks first how long its result would be."""
+
+    # Jinja tells by a mark on the function whether a filter is given its surroundings, too.
+    @functools.wraps(plain)
+    def checked(*arguments: Any, **options: Any) -> Any:
+        own = arguments[1:] if hasattr(plain, "jinja_pass_arg") else arguments
+        value, *rest = own
+        rest = [*rest, *options.values()]
+        if name == "join":
+            value = list(value)
+            check_method(name, str(rest[0]) if rest else "", [value])
+            own = (value, *own[1:])
+            arguments = (*arguments[: len(arguments) - len(own)], *own)
+        else:
+            check_method(name, str(value), rest)
+        return plain(*arguments, **options)
+
+    return checked
 
 
 def _raise_exception(message: str) -> NoReturn:

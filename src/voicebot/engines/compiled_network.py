@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
     import torch
 
-__all__ = ["COMPILED_CONTEXT_TOKENS", "CompiledNetwork", "can_be_compiled", "compiled_for_cuda"]
+__all__ = [
+    "COMPILED_CONTEXT_TOKENS",
+    "CompiledNetwork",
+    "can_be_compiled",
+    "compiled_for_cuda",
+    "compiled_if_possible",
+]
 
 COMPILED_CONTEXT_TOKENS = 4096
 """Every token attends to the whole cache, used or not, so it is no larger than talk needs."""
@@ -31,6 +37,11 @@ def can_be_compiled(model: Any) -> bool:
 
     layers = StaticCache(config=model.config, max_cache_len=1).layers
     return all(type(layer).__name__ == "StaticLayer" for layer in layers)
+
+
+def compiled_if_possible(model: Any) -> TransformersNetwork:
+    """The network of ``model``, on CUDA in evaluation mode: compiled if the model allows it."""
+    return CompiledNetwork(model) if can_be_compiled(model) else TransformersNetwork(model)
 
 
 def compiled_for_cuda(forward: Callable[..., Any]) -> Callable[..., Any]:

@@ -14,8 +14,8 @@ then the first has another chance, at the beginning of a reply, of a turn, of a 
 
 from __future__ import annotations
 
+import logging
 import time
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from voicebot.engines.protocols import Asr, Llm, Message, StopFlag, Transcript, Tts
 
 __all__ = ["FallbackAsr", "FallbackLlm", "FallbackPlan", "FallbackTts"]
+
+_log = logging.getLogger("voicebot.engines")
 
 _LONGEST_PAUSE_FACTOR = 32
 _REPLAYED_S = 25.0
@@ -131,6 +133,11 @@ class _Pair(Generic[EngineT]):
             expected = as_expected(error, f"the {plan.stage} stage")
             plan.report(StageFellBack(plan.stage, plan.fallback, expected))
 
+    @property
+    def runs_as(self) -> str:
+        """What runs the first engine's model; empty if it is not there."""
+        return str(getattr(self._first, "runs_as", ""))
+
     def close(self) -> None:
         """Free both."""
         if self._first is not None:
@@ -149,6 +156,7 @@ class FallbackLlm:
         self, make_first: Callable[[], Llm], make_second: Callable[[], Llm], plan: FallbackPlan
     ) -> None:
         self._pair = _Pair(make_first, make_second, plan)
+        self.runs_as = self._pair.runs_as
         self._second_reads = plan.second_reads
 
     def generate(
@@ -208,9 +216,11 @@ class FallbackLlm:
         if not self._second_reads:
             return None
         # What is wrong with it shows when it is needed; the first one works.
-        with suppress(Exception):
+        try:
             return self._pair.second.prepare(messages, stop)
-        return None
+        except Exception as error:  # noqa: BLE001  # as above
+            _log.debug("the fallback language model could not read along: %s", error)
+            return None
 
 
 class FallbackAsr:
@@ -224,6 +234,7 @@ class FallbackAsr:
         self, make_first: Callable[[], Asr], make_second: Callable[[], Asr], plan: FallbackPlan
     ) -> None:
         self._pair = _Pair(make_first, make_second, plan)
+        self.runs_as = self._pair.runs_as
         self._first: Asr | None = None  # which hears this turn; None if the second does
         self._audio: list[Samples] = []
         self._audio_samples = 0
@@ -294,6 +305,7 @@ class FallbackTts:
         self, make_first: Callable[[], Tts], make_second: Callable[[], Tts], plan: FallbackPlan
     ) -> None:
         self._pair = _Pair(make_first, make_second, plan)
+        self.runs_as = self._pair.runs_as
         voice = self._pair.first or self._pair.second
         self._sample_rate_hz = voice.sample_rate_hz
 

@@ -17,7 +17,7 @@ import numpy as np
 from voicebot.engines.causal_network import TransformersNetwork
 from voicebot.engines.chat_prompt import ChatPrompt, PromptTokens
 from voicebot.engines.checkpoint import checked_config
-from voicebot.engines.compiled_network import COMPILED_CONTEXT_TOKENS
+from voicebot.engines.compiled_network import COMPILED_CONTEXT_TOKENS, compiled_if_possible
 from voicebot.engines.context_window import ContextWindow
 from voicebot.engines.onnx_network import OnnxNetwork
 from voicebot.engines.prefix_cache import dropped_gap, reusable_length
@@ -85,6 +85,10 @@ class LocalLlm:
         opening_messages: so many messages at the start of every conversation are never dropped.
         keep_cache: whether what was read for one prompt serves the next; only measurements do
             without.
+
+    Attributes:
+        runs_as: what computes, where and with which numbers, as ``torch on cpu, int8``; empty if it
+            was not loaded from files.
     """
 
     def __init__(
@@ -100,6 +104,7 @@ class LocalLlm:
         keep_cache: bool = True,
     ) -> None:
         self._network = network
+        self.runs_as = ""
         self._prompt = prompt
         self._context_tokens = context_tokens
         self._max_tokens = max_tokens
@@ -195,6 +200,7 @@ class LocalLlm:
             opening_messages=opening_messages,
             keep_cache=keep_cache,
         )
+        llm.runs_as = f"{network} on {place}{_numbers(network, precision, place)}"
         llm.prepare([Message("user", "hello")])  # The first pass is the slowest.
         return llm
 
@@ -505,7 +511,21 @@ def _torch_network(
             )
         return LlamaNetwork.load(path, shape, precision=precision)
     dtype = torch.float32 if precision == "float32" else half_precision(device)
-    return TransformersNetwork.load(path, dtype=dtype, device=device, compiles=compiles)
+    make = compiled_if_possible if compiles and device == "cuda" else None
+    return TransformersNetwork.load(path, dtype=dtype, device=device, make=make)
+
+
+def _numbers(network: NetworkChoice, precision: Precision, device: str) -> str:
+    """How ``_torch_network`` holds weights, for a record; the graph has its own numbers."""
+    if network == "onnx":
+        return ""
+    if precision == "float32":
+        return ", float32"
+    from voicebot.engines.llama_network import int8_available  # noqa: PLC0415
+
+    if network == "torch" and precision == "int8" and int8_available():
+        return ", int8"
+    return f", {half_precision(device)}".replace("torch.", "")
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

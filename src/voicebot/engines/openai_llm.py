@@ -19,6 +19,7 @@ import openai
 
 from voicebot.engines.private_loop import PrivateLoop
 from voicebot.engines.protocols import Prefilled, TextPiece
+from voicebot.engines.sampling import GREEDY, Sampling
 from voicebot.engines.server_url import why_not_connected
 from voicebot.engines.thoughts import ThoughtFilter
 from voicebot.errors import EngineError, EngineStuckError
@@ -97,6 +98,8 @@ class OpenAiLlm:
         max_tokens: the most tokens of a reply.
         reads_ahead: whether ``prepare`` lets the server read the prompt, by a request for one
             token; worth it where the server keeps a prefix cache and has time to spare.
+        sampling: how tokens are chosen. The temperature is always sent, the rest where it differs
+            from the default. What the server refuses is left out, with a warning.
 
     Raises:
         EngineError: the server cannot be reached, refuses the key or does not know the model.
@@ -110,6 +113,7 @@ class OpenAiLlm:
         api_key: str = "",
         max_tokens: int = 48,
         reads_ahead: bool = False,
+        sampling: Sampling = GREEDY,
     ) -> None:
         self._server = server
         self._model = model
@@ -118,6 +122,7 @@ class OpenAiLlm:
         self._reads_ahead = reads_ahead
         self._counts_usage = True
         self._limit_name = "max_tokens"
+        self._sampling = _sampling_options(sampling)
         self._used_s = 0.0
         self._loop = PrivateLoop()
         try:
@@ -346,7 +351,11 @@ class OpenAiLlm:
     async def _request(
         self, messages: list[dict[str, str]], first_timeout_s: float
     ) -> AsyncGenerator[_Delta, None]:
-        options: dict[str, Any] = {self._limit_name: self._max_tokens}
+        options: dict[str, Any] = {
+            self._limit_name: self._max_tokens,
+            # Beside OpenAI's own parameters, so that its client takes every server's.
+            "extra_body": dict(self._sampling),
+        }
         if self._counts_usage:
             options["stream_options"] = {"include_usage": True}
         timeout_s = first_timeout_s
@@ -388,6 +397,10 @@ class OpenAiLlm:
             return True
         if self._limit_name == "max_tokens" and "max_completion_tokens" in said:
             self._limit_name = "max_completion_tokens"
+            return True
+        if refused := next((name for name in self._sampling if name in said), None):
+            del self._sampling[refused]
+            _log.warning("%s takes no %s: it goes without", self._name, refused)
             return True
         return False
 
@@ -467,6 +480,20 @@ class OpenAiLlm:
         if self._secret:
             said = said.replace(self._secret, "…")
         return said if len(said) <= _LONGEST_QUOTE else said[: _LONGEST_QUOTE - 1] + "…"
+
+
+def _sampling_options(sampling: Sampling) -> dict[str, float]:
+    """What is sent of ``sampling``, as vLLM, SGLang and llama.cpp call it."""
+    options: dict[str, float] = {"temperature": sampling.temperature}
+    if sampling.temperature > 0:
+        options["seed"] = sampling.seed
+        for name in ("top_p", "top_k", "min_p"):
+            if getattr(sampling, name) != getattr(GREEDY, name):
+                options[name] = getattr(sampling, name)
+    if sampling.repetition_penalty != GREEDY.repetition_penalty:
+        options["repetition_penalty"] = sampling.repetition_penalty
+        options["repeat_penalty"] = sampling.repetition_penalty  # llama.cpp's name
+    return options
 
 
 @asynccontextmanager

@@ -94,6 +94,7 @@ class PiperTts:
         _check_range("variation", variation, 0.0, _MOST_VARIATION)
         _check_range("rhythm_variation", rhythm_variation, 0.0, _MOST_VARIATION)
         self._voice = voice
+        self.runs_as = f"onnxruntime on {getattr(voice, 'device', 'cpu')}"
         self._manner = Manner(
             _speaker_number(speaker, voice.facts, voice.name), speed, variation, rhythm_variation
         )

@@ -116,6 +116,7 @@ class StreamingRecogniser:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._decoder = decoder
+        self.runs_as = str(getattr(decoder, "runs_as", ""))
         self._speech = SpeechTrack(vad)
         self._rules = rules
         self._clock = clock
@@ -253,7 +254,8 @@ class StreamingRecogniser:
             self._decoder.decode(samples, prompt), speech_s=speech_s, limits=self._rules.limits
         )
         if judged.is_repetitive and prompt:
-            # What was said before may have led the model into its loop: it is not to do so again.
+            # What was said before may have led the model into its loop. The context of earlier
+            # turns is forgotten; of this turn, what is kept is left out once, and stays.
             self._context = ""
             judged = judge(
                 self._decoder.decode(samples, ""), speech_s=speech_s, limits=self._rules.limits

@@ -21,6 +21,7 @@ from voicebot.engines.hypothesis import Hypothesis
 from voicebot.engines.protocols import HeardWord
 from voicebot.engines.whisper_files import check_whisper_folder
 from voicebot.errors import ConfigError, EngineError, ModelDamagedError, VoicebotError
+from voicebot.models.out_of_memory import is_out_of_memory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +41,6 @@ _FREE_TOKENS = 12
 _DETECT_FROM_S = 1.0
 _SURE_LANGUAGE = 0.5
 _WARM_UP_S = 1.0
-_MEMORY_SIGNS = ("out of memory", "bad_alloc", "cannot allocate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +135,9 @@ class WhisperDecoder:
         return decoder
 
     @property
-    def device(self) -> str:
-        """Where the model runs: cpu or cuda."""
-        return str(self._model.model.device)
-
-    @property
-    def compute_type(self) -> str:
-        """How it computes, as CTranslate2 names it."""
-        return str(self._model.model.compute_type)
+    def runs_as(self) -> str:
+        """Where it runs and how it computes, as ``ctranslate2 on cpu, int8``."""
+        return f"ctranslate2 on {self._model.model.device}, {self._model.model.compute_type}"
 
     def start(self) -> None:
         """A new turn begins; the language stays if it was detected surely."""
@@ -310,7 +305,7 @@ def _check_language(name: str, model: Any, language: str) -> None:
 
 
 def _load_error(name: str, error: Exception) -> VoicebotError:
-    if _is_about_memory(error):
+    if is_out_of_memory(error):
         return _memory_error()
     if "cuda" in str(error).lower() or "cublas" in str(error).lower():
         return EngineError(
@@ -323,14 +318,9 @@ def _load_error(name: str, error: Exception) -> VoicebotError:
 
 
 def _run_error(error: Exception) -> EngineError:
-    if _is_about_memory(error):
+    if is_out_of_memory(error):
         return _memory_error()
     return EngineError(f"Whisper failed ({type(error).__name__}: {error})")
-
-
-def _is_about_memory(error: Exception) -> bool:
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or any(sign in text for sign in _MEMORY_SIGNS)
 
 
 def _memory_error() -> EngineError:

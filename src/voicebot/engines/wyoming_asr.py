@@ -47,6 +47,9 @@ class WyomingAsr:
         model: one of the server's models; empty is its own choice.
         language: an ISO 639 code; empty leaves it to the server.
 
+    Attributes:
+        runs_as: the model's name, if it is asked for or the server has no other.
+
     Raises:
         EngineError: the server cannot be reached, recognises no speech, or has no such model.
     """
@@ -55,6 +58,7 @@ class WyomingAsr:
         self._server = server
         self._language = language or None
         self._model = model or None
+        self.runs_as = model
         self._audio: list[bytes] = []
         self._audio_bytes = 0
         self._asking: _Asking | None = None
@@ -155,6 +159,8 @@ class WyomingAsr:
                 f"it has {', '.join(names) or 'none'}; choose one with asr.model",
             )
         self._check_language(info.asr)
+        if len(names) == 1:
+            self.runs_as = names[0]
 
     def _check_language(self, programs: list[AsrProgram]) -> None:
         known = {

@@ -64,6 +64,7 @@ class WyomingTts:
         self._trims = trims
         self._rate_hz = 0
         self._streams = False
+        self.runs_as = voice
         self._connection: WyomingConnection | None = None
         name, _, speaker = voice.partition("#")
         self._voice: SynthesizeVoice | None = None
@@ -108,6 +109,9 @@ class WyomingTts:
                 f"correct {self._server.setting}",
             )
         self._check_voice(info.tts)
+        names = [voice.name for program in info.tts for voice in program.voices]
+        if len(names) == 1:
+            self.runs_as = names[0]
         async for _ in self._chunks(_TRIAL):
             pass
         if not self._rate_hz:

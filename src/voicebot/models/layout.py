@@ -83,6 +83,11 @@ def recognise_layout(names: Collection[str], where: str) -> Layout:
         )
     if entries:  # an ONNX file alone
         return layout_of_file(entries[0], names, where)
+    if "model.bin" in top and any(fnmatchcase(name, "vocabulary.*") for name in top):
+        raise ModelDamagedError(
+            f"{where} has a model.bin and no config.json",
+            "a Whisper in CTranslate2's form wants both: copy all of its files",
+        )
     if pickles := [name for name in top if name.endswith(_PICKLES)]:
         raise ModelUnsafeError(
             f"{where} has its weights only in {pickles[0]}, a format that may carry code",

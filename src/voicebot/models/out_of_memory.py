@@ -12,7 +12,9 @@ _SIGNS = (
     "not enough memory",  # torch on Windows
     "bad allocation",
     "bad_alloc",
+    "cannot allocate",  # CTranslate2
     "failed to allocate memory",  # onnxruntime
+    "can't start new thread",  # Python: there is no room for another stack
 )
 
 

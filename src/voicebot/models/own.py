@@ -8,6 +8,7 @@ from voicebot.errors import ModelDamagedError
 from voicebot.models.formats import check_format
 from voicebot.models.layout import layout_of_file, recognise_layout
 from voicebot.models.verify import folder_sha256, sha256_of
+from voicebot.models.whole_files import check_whole
 
 if TYPE_CHECKING:
     from voicebot.models.registry import LocalSource, Model
@@ -32,10 +33,16 @@ def check_own(model: Model, source: LocalSource) -> None:
 def own_sha256(model: Model, source: LocalSource) -> str:
     """The one checksum of the files of ``model``, which are read whole.
 
+    Nothing is known that it could be held to; what the files say of themselves must hold.
+
     Raises:
-        ModelDamagedError: one of them cannot be read.
+        ModelUnsafeError: one of them may carry code.
+        ModelDamagedError: one of them cannot be read, or a part of it is missing.
     """
+    check_own(model, source)
     try:
+        for name in _names(model, source):
+            check_whole(source.path / name)
         return folder_sha256(
             {name: sha256_of(source.path / name) for name in _names(model, source)}
         )

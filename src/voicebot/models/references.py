@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from voicebot.errors import ConfigError
@@ -32,18 +33,20 @@ if TYPE_CHECKING:
 
 __all__ = ["ENGINES", "find_reference", "folder_name", "split_engine"]
 
-ENGINES: Mapping[str, str] = {
-    "pocketsphinx": "pocketsphinx",
-    "faster-whisper": "faster_whisper",
-    "wyoming": "",
-    "auto": "local_llm",
-    "onnx": "local_llm",
-    "torch": "local_llm",
-    "transformers": "local_llm",
-    "openai": "",
-    "espeak": "espeak",
-    "piper": "piper",
-}
+ENGINES: Mapping[str, str] = MappingProxyType(
+    {
+        "pocketsphinx": "pocketsphinx",
+        "faster-whisper": "faster_whisper",
+        "wyoming": "",
+        "auto": "local_llm",
+        "onnx": "local_llm",
+        "torch": "local_llm",
+        "transformers": "local_llm",
+        "openai": "",
+        "espeak": "espeak",
+        "piper": "piper",
+    }
+)
 """Every engine as settings call it, and as the table's rows do; empty for a server's client."""
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")

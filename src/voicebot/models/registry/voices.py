@@ -20,6 +20,7 @@ _LICENCE = "MIT, and see its MODEL_CARD"
 _TYPICAL_BYTES = {"x_low": 28_130_000, "low": 63_100_000, "medium": 63_200_000, "high": 114_000_000}
 """What most voices of a quality take, for those whose own size was not read."""
 
+_OWN_NAME = re.compile(r"piper-([a-z]{2,3})-([a-z]{2})-(\w+-\w+)")
 _PIPER_NAME = re.compile(r"([a-z]{2,3})_([A-Z]{2})-(\w+)-(x_low|low|medium|high)")
 
 
@@ -27,12 +28,16 @@ def piper_voice(piper_name: str, shown_bytes: int | None = None) -> Model | None
     """The voice that Piper calls ``piper_name``, such as ``en_US-lessac-medium``.
 
     Args:
-        piper_name: language and region, speaker, quality.
+        piper_name: language and region, speaker, quality; or the name that this gives the voice,
+            by which the lock file knows it.
         shown_bytes: the size of its files as the list had it, if that was read.
 
     Returns:
         None if that is no name of a voice; whether the repository has it shows on the download.
     """
+    if own := _OWN_NAME.fullmatch(piper_name):
+        language, region, rest = own.groups()
+        piper_name = f"{language}_{region.upper()}-{rest}"
     found = _PIPER_NAME.fullmatch(piper_name)
     if found is None:
         return None
