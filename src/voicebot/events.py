@@ -244,7 +244,7 @@ class ReplyRepeated:
 
     Attributes:
         turn: the number of that turn.
-        repeats: the turn that the reply answered.
+        repeats: the turn that the reply answered; 0 for an announcement, which answers none.
     """
 
     turn: int

@@ -206,6 +206,19 @@ class Session:
         self._begin_reply(turn, recited=text)
         return turn.number
 
+    def announce(self, text: str) -> int | None:
+        """Say ``text`` as it stands; gives its turn, None if it is empty.
+
+        It interrupts as ``answer_text`` does. It belongs to no exchange: the history lacks it.
+        """
+        text = " ".join(text.split())
+        if not text:
+            return None
+        turn = self._begin_asked_for(repeats=0)
+        self._notify(ReplyRepeated(turn.number, 0))
+        self._begin_reply(turn, recited=text)
+        return turn.number
+
     def hold_turn_open(self) -> None:
         """However long the user is silent from now on, only ``end_turn`` ends a turn."""
         self._endpointer.is_held_open = True

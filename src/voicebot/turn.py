@@ -32,7 +32,8 @@ class Turn:
         drafts_started: how many answers were begun for it.
         discarded: those made in vain.
         is_typed: the user wrote it.
-        repeats: the turn whose reply is said again; then there are no words of the user.
+        repeats: the turn whose reply is said again, 0 for an announcement; then there are no words
+            of the user.
     """
 
     number: int

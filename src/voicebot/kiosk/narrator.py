@@ -115,7 +115,8 @@ class Narrator:
             if closed.transcript:
                 messages.append(UserWords(closed.turn, closed.transcript, is_final=True))
             messages.append(Heard(closed.turn, len(closed.heard.split())))
-            self._exchanges.append((closed.transcript, closed.heard))
+            if closed.transcript or self._exchanges:  # an announcement begins no conversation
+                self._exchanges.append((closed.transcript, closed.heard))
             del self._exchanges[:-_EXCHANGES_KEPT]
         messages.append(
             TurnOver(

@@ -14,12 +14,20 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from voicebot.conversation_rules import new_history, session_rules
 from voicebot.errors import VoicebotError
-from voicebot.events import ClauseSpoken, PartialTranscript, StageFailed, TurnClosed
+from voicebot.events import (
+    ClauseSpoken,
+    Outcome,
+    PartialTranscript,
+    ReplyRepeated,
+    StageFailed,
+    TurnClosed,
+)
 from voicebot.kiosk.browser_microphone import BrowserMicrophone
 from voicebot.kiosk.browser_speaker import BrowserSpeaker
 from voicebot.kiosk.compose import kiosk_parts
 from voicebot.kiosk.latencies import Latencies
 from voicebot.kiosk.memory import return_free_memory
+from voicebot.kiosk.muting import MutableSource
 from voicebot.kiosk.narrator import Narrator
 from voicebot.kiosk.page_messages import Captions, Hello, Notice, State, Volume
 from voicebot.kiosk.protocol import (
@@ -38,6 +46,9 @@ from voicebot.kiosk.protocol import (
 )
 from voicebot.languages import find_language
 from voicebot.session import Session
+from voicebot.supervision.facts import ConversationForgotten
+from voicebot.supervision.microphone_watch import WatchedSource
+from voicebot.supervision.spoken_notices import spoken_notice
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -52,6 +63,7 @@ if TYPE_CHECKING:
     from voicebot.kiosk.pages import Page, Pages
     from voicebot.kiosk.protocol import MicrophoneFrame
     from voicebot.stages import Stages
+    from voicebot.supervision.facts import SupervisionFact
 
 __all__ = ["OpenCard", "OpenStages", "Visits", "offered_languages"]
 
@@ -67,6 +79,7 @@ _TICK_S = 0.05
 _SILENT_MICROPHONE_S = 3.0
 _RETRY_FIRST_S = 1.0
 _RETRY_MOST_S = 60.0
+_FULL_VOLUME_PERCENT = 100
 
 _log = logging.getLogger("voicebot.kiosk")
 
@@ -123,6 +136,12 @@ class Visits:
         self._talker_gone_s: float | None = None
         self._has_turns = False
         self._microphone_told = False
+        self._is_muted = False
+        self._volume_percent = _FULL_VOLUME_PERCENT
+        self._parts: KioskParts | None = None
+        self._closings: dict[int, asyncio.Future[TurnClosed]] = {}
+        self._exchanges = 0
+        self._announced_turn: int | None = None
         self.microphone = BrowserMicrophone()
         self.speaker: BrowserSpeaker | None = None
         self.session: Session | None = None
@@ -151,10 +170,31 @@ class Visits:
         """Whether a page is microphone and loudspeaker, not the sound card."""
         return self._settings.kiosk.audio == "browser"
 
+    @property
+    def is_muted(self) -> bool:
+        """Whether it listens to nobody."""
+        return self._is_muted
+
+    @property
+    def volume_percent(self) -> int:
+        """How loud the pages play, as it was last asked for from afar."""
+        return self._volume_percent
+
+    @property
+    def underruns(self) -> int:
+        """How often the pages' loudspeaker ran dry."""
+        return 0 if self.speaker is None else self.speaker.underruns
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nobody is talking."""
+        return self.session is None or self.session.is_idle
+
     async def run(self) -> None:
         """Load, converse, forget, over and over, until cancelled."""
         retry_s = _RETRY_FIRST_S
         async with kiosk_parts(self._settings, self) as parts:
+            self._parts = parts
             while True:
                 self._is_reloading = False
                 self._enter("starting")
@@ -184,6 +224,8 @@ class Visits:
         self._pages.add(page)
         page.send(self._hello())
         page.send(State(self._state))
+        if self._volume_percent != _FULL_VOLUME_PERCENT:
+            page.send(Volume(self._volume_percent))
         is_back = bool(join.visit) and self._pages.return_to_seat(page, join.visit)
         self._pages.tell_seat(page)
         if self._narrator is not None:
@@ -294,7 +336,47 @@ class Visits:
 
     def set_volume(self, percent: int) -> None:
         """How loud the pages play."""
-        self._pages.tell(Volume(max(0, min(100, percent))))
+        self._volume_percent = max(0, min(100, percent))
+        self._pages.tell(Volume(self._volume_percent))
+
+    def set_muted(self, *, muted: bool) -> None:
+        """Listen to nobody, or listen again."""
+        self._is_muted = muted
+
+    def say(self, text: str) -> asyncio.Future[TurnClosed]:
+        """Speak ``text`` as it stands; cancelled if the conversation ends before.
+
+        Raises:
+            VoicebotError: no conversation is going on, or the text is empty.
+        """
+        return self._closing_of(self._require_session().announce(text))
+
+    def ask(self, text: str) -> asyncio.Future[TurnClosed]:
+        """Answer ``text`` as a visitor's words; cancelled if the conversation ends before.
+
+        Raises:
+            VoicebotError: no conversation is going on, or the text is empty.
+        """
+        return self._closing_of(self._require_session().answer_text(text))
+
+    def _require_session(self) -> Session:
+        if self.session is None:
+            raise VoicebotError("no conversation is going on", "somebody must begin one")
+        return self.session
+
+    def _closing_of(self, turn: int | None) -> asyncio.Future[TurnClosed]:
+        if turn is None:
+            raise VoicebotError("the text is empty")
+        return self._closings.setdefault(turn, asyncio.get_running_loop().create_future())
+
+    def tell_fact(self, fact: SupervisionFact) -> None:
+        """Hand on what supervision found: to the log, the parts and, if need be, visitors."""
+        _log.warning("%s", fact.line)
+        for observer in self._parts.fact_observers if self._parts is not None else ():
+            observer(fact)
+        words = spoken_notice(fact, self._language)
+        if words is not None and self.session is not None:
+            self.session.announce(words)
 
     def restart(self) -> None:
         """Load the models anew."""
@@ -325,6 +407,7 @@ class Visits:
         if self._ending.is_set():
             return
         self._has_turns = self._microphone_told = False
+        self._announced_turn = None
         if self._settings.kiosk.start == "touch":
             self.visits += 1
         self._last_sign_s = self._now()
@@ -361,6 +444,9 @@ class Visits:
             self.session = None
             talking.cancel()
             await asyncio.gather(talking, return_exceptions=True)
+            for closing in self._closings.values():
+                closing.cancel()
+            self._closings.clear()
         if not talking.cancelled() and (error := talking.exception()) is not None:
             raise error
 
@@ -408,8 +494,14 @@ class Visits:
             for observer in parts.observers:
                 observer(event)
 
-        return Session(
+        watched = WatchedSource(
             source,
+            dead_after_s=self._settings.supervision.dead_microphone_s,
+            notify=self.tell_fact,
+            is_meant_to_be_silent=lambda: self.is_browser and not self.microphone.is_attached,
+        )
+        return Session(
+            MutableSource(watched, lambda: self._is_muted),
             sink,
             stages,
             history=new_history(settings),
@@ -420,6 +512,10 @@ class Visits:
     def _notify(self, event: Event) -> None:
         self._observe(event)
         match event:
+            case ReplyRepeated(turn=turn, repeats=0):
+                self._announced_turn = turn
+            case ClauseSpoken(turn=turn) if turn == self._announced_turn:
+                pass  # the bot speaks, but nobody came
             case PartialTranscript() | ClauseSpoken() if not self._has_turns:
                 self._has_turns = True
                 self.visits += self._settings.kiosk.start == "speech"
@@ -428,6 +524,9 @@ class Visits:
                 _log.warning("%s", error)
             case TurnClosed(outcome=outcome):
                 self.outcomes[outcome.value] += 1
+                self._exchanges += outcome is Outcome.ANSWERED
+                if (closing := self._closings.pop(event.turn, None)) is not None:
+                    closing.set_result(event)
             case _:
                 pass
         if self._narrator is not None:
@@ -451,6 +550,11 @@ class Visits:
             self._detach()
             self._pages.free()
         self._talker_gone_s = None
+        exchanges, self._exchanges = self._exchanges, 0
+        if exchanges and self._end_reason == "forgotten":
+            self.tell_fact(ConversationForgotten(exchanges, self._settings.kiosk.forget_after_s))
+        for forgotten in self._parts.on_forgotten if self._parts is not None else ():
+            forgotten()
         self._pages.tell(Captions(()))
         if self._end_reason != "left":
             self._pages.tell(Notice(self._end_reason))
