@@ -7,9 +7,8 @@ run of its own; what they come to side by side is written beside them.
 from __future__ import annotations
 
 import asyncio
-import signal
 import tempfile
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -31,13 +30,14 @@ from voicebot.bench.table import summary_table
 from voicebot.bench.turn_audio import TurnAudio
 from voicebot.bench.variants import engine_settings
 from voicebot.cli.startup import listening, prepare_models
+from voicebot.cli.stop_signals import stopped_by_signals
 from voicebot.conversation_rules import new_history, session_rules
 from voicebot.errors import OutputError
 from voicebot.telemetry.observers import telemetry
 from voicebot.text.normalise import normalise_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
 
@@ -154,7 +154,7 @@ class BenchRun:
             if not playing.cancelling():  # once: what is under way shall be recorded in peace
                 playing.cancel()
 
-        with _stopped_by_signals(stop):
+        with stopped_by_signals(stop, names=("SIGINT", "SIGTERM", "SIGHUP")):
             try:
                 await playing
             except asyncio.CancelledError:
@@ -370,20 +370,3 @@ class BenchRun:
             self._context.error_console.print(
                 line + (f"  [{', '.join(notes)}]" if notes else ""), markup=False, soft_wrap=True
             )
-
-
-@contextmanager
-def _stopped_by_signals(stop: Callable[[], object]) -> Iterator[None]:
-    """Call ``stop`` at the first signal to end; the loop takes all others and does nothing."""
-    loop = asyncio.get_running_loop()
-    handled = []
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            with suppress(NotImplementedError):  # Windows: Ctrl-C cancels in asyncio's own way
-                loop.add_signal_handler(getattr(signal, name), stop)
-                handled.append(getattr(signal, name))
-    try:
-        yield
-    finally:
-        for number in handled:
-            loop.remove_signal_handler(number)

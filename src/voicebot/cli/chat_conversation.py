@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections import deque
-from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from voicebot.bench.meta import run_meta, source_commit
 from voicebot.bench.models_used import models_used
 from voicebot.bench.record import AudioPath
+from voicebot.cli.stop_signals import stopped_by_signals
 from voicebot.conversation_rules import new_history, session_rules
 from voicebot.events import StageFailed, StageFellBack, StageRecovered, TurnClosed
 from voicebot.input_gate import InputGate
@@ -27,7 +27,7 @@ from voicebot.terminal.plain_lines import PLAIN_HELP, PlainLines, line_commands
 from voicebot.wake_word import WakeRule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from voicebot.audio.sinks import AudioSink
@@ -166,7 +166,7 @@ class ChatConversation:
                 self._show(shown, session, gate, controls, wake)
                 if self._view is None and greeting:
                     self.tell(greeting)
-                with _stopped_by_signals(self._terminate):
+                with stopped_by_signals(self._terminate):
                     await self._run(session)
 
     async def _run(self, session: Session) -> None:
@@ -277,20 +277,3 @@ class ChatConversation:
             loop_stall_p95_ms=None,
             true_ends="estimated",
         )
-
-
-@contextmanager
-def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Call ``stop`` instead of dying; Ctrl-C cancels in asyncio's own way."""
-    loop = asyncio.get_running_loop()
-    handled = []
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            with suppress(NotImplementedError):  # Windows has no such handlers
-                loop.add_signal_handler(getattr(signal, name), stop)
-                handled.append(getattr(signal, name))
-    try:
-        yield
-    finally:
-        for number in handled:
-            loop.remove_signal_handler(number)
